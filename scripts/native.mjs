@@ -1,0 +1,68 @@
+// What the install script and the test runner share: where things are, what the stamp of a build is.
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+export const buildFolder = join(root, 'build')
+export const stampFile = join(buildFolder, 'stamp.txt')
+export const addonFile = join(buildFolder, 'Release', 'onnx_adapters.node')
+
+/** Options of CMakeLists.txt that a user may set through the environment; part of the stamp. */
+export function buildOptions(environment = process.env) {
+  const options = {}
+  if (environment.ONNX_ADAPTERS_SANITIZE) options.OA_SANITIZE = environment.ONNX_ADAPTERS_SANITIZE
+  return options
+}
+
+/** A hash of everything a build depends on: native/, CMakeLists.txt, options, platform. */
+export function computeStamp(options = buildOptions()) {
+  const hash = createHash('sha256')
+  const files = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.(cc|h|inc|cu|cuh)$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+  for (const file of [...files.sort(), join(root, 'CMakeLists.txt')]) {
+    hash.update(`${relative(root, file)}\0`).update(readFileSync(file)).update('\0')
+  }
+  return hash.update(JSON.stringify([options, process.platform, process.arch])).digest('hex')
+}
+
+/** The prebuilt addon of this platform that ships in the package; the file may not exist. */
+export function prebuiltFile() {
+  return join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'onnx_adapters.node')
+}
+
+/** What is missing to compile: a list of sentences, empty when all is there. */
+export function missingTools() {
+  const missing = []
+  const works = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
+  const install = {
+    linux: 'for example `apt install g++ cmake make` (or dnf, apk, pacman)',
+    darwin: '`xcode-select --install` and `brew install cmake`',
+  }
+  const how = install[process.platform] ?? 'with your package manager'
+  if (!works('cmake')) missing.push(`cmake (3.25 or later) was not found in PATH; install it, ${how}`)
+  const compilers = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++']
+  if (!compilers.some(works)) {
+    missing.push(`no C++20 compiler was found (tried ${compilers.join(', ')}; the variable CXX names another); ${how}`)
+  }
+  if (!works('make') && !works('ninja')) missing.push(`neither make nor ninja was found in PATH; install one, ${how}`)
+  return missing
+}
+
+/** Builds the addon into build/Release. Returns true on success; output goes to this process's streams. */
+export function compileAddon(options = buildOptions()) {
+  const cmakeJs = join(dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin', 'cmake-js')
+  const definitions = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`)
+  const parallel = ['--parallel', String(Math.max(1, Math.min(8, availableCores())))]
+  const args = [cmakeJs, 'compile', '--log-level', 'error', '--directory', root, '--out', buildFolder]
+  const run = spawnSync(process.execPath, [...args, ...parallel, ...definitions], { cwd: root, stdio: 'inherit' })
+  return run.status === 0 && existsSync(addonFile)
+}
+
+function availableCores() {
+  return Number(process.env.ONNX_ADAPTERS_BUILD_JOBS) || 2
+}
