@@ -1,0 +1,23 @@
+// Element types of a program's buffers, and the conversion from half precision that frozen weights may need.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace oa {
+
+// The same numbers in lib/plan/encode.ts. Every type has four bytes.
+enum class DType : uint32_t { f32 = 0, i32 = 1 };
+
+inline const char* dtype_name(DType dtype) { return dtype == DType::f32 ? "f32" : "i32"; }
+
+// IEEE 754 binary16 bits to f32, exact, subnormals, infinities and NaN included. Without branches on the common path:
+// shift exponent and mantissa into place and scale by 2^112, which also normalises subnormals.
+inline float half_to_float(uint16_t half) {
+  const uint32_t magnitude = (half & 0x7fffu) << 13;
+  const uint32_t sign = (half & 0x8000u) << 16;
+  if (magnitude >= 0x7c00u << 13) return std::bit_cast<float>(sign | magnitude | 0x7f800000u);
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f) | sign);
+}
+
+}  // namespace oa

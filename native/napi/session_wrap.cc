@@ -1,0 +1,260 @@
+#include "napi/session_wrap.h"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "napi/addon.h"
+#include "napi/convert.h"
+#include "napi/errors.h"
+#include "napi/weights_wrap.h"
+
+namespace oa {
+namespace {
+
+// What a run brings back, filled on the job thread.
+struct RunResult {
+  std::vector<StepResult> steps;
+  std::vector<std::vector<float>> outputs;
+
+  Napi::Value to_js(Napi::Env env) const {
+    auto losses = Napi::Float32Array::New(env, steps.size());
+    auto norms = Napi::Float32Array::New(env, steps.size());
+    auto milliseconds = Napi::Float64Array::New(env, steps.size());
+    auto arrays = Napi::Array::New(env, outputs.size());
+    for (size_t i = 0; i < steps.size(); ++i) {
+      losses[i] = steps[i].loss;
+      norms[i] = steps[i].norm;
+      milliseconds[i] = steps[i].milliseconds;
+      arrays.Set(static_cast<uint32_t>(i), copy_floats(env, outputs[i].data(), outputs[i].size()));
+    }
+    auto result = Napi::Object::New(env);
+    result.Set("losses", losses);
+    result.Set("norms", norms);
+    result.Set("milliseconds", milliseconds);
+    result.Set("outputs", arrays);
+    return result;
+  }
+};
+
+// Every step in order; stops early where the environment closes, since nobody will see the rest.
+void run_steps(Session& session, const std::string& entry_name, const std::vector<Batch>& batches,
+               const JobThread& thread, RunResult& result) {
+  const size_t entry = session.program().entry_index(entry_name);
+  result.steps.reserve(batches.size());
+  result.outputs.reserve(batches.size());
+  for (size_t i = 0; i < batches.size() && !thread.stopping(); ++i) {
+    try {
+      result.steps.push_back(session.run(entry, batches[i]));
+    } catch (const Error& error) {
+      Error::Details details = error.details();
+      details.emplace_back("batch", std::to_string(i));
+      throw Error(error.code(), error.what(), std::move(details));
+    }
+    const auto output = session.output(entry);
+    result.outputs.emplace_back(output.begin(), output.end());
+  }
+}
+
+std::span<const std::byte> bytes_of(const Napi::Uint8Array& array) {
+  return {reinterpret_cast<const std::byte*>(array.Data()), array.ByteLength()};
+}
+
+}  // namespace
+
+Napi::Function SessionWrap::define(Napi::Env env) {
+  return DefineClass(
+      env, "Session",
+      {StaticMethod<&SessionWrap::create>("create"), InstanceMethod<&SessionWrap::run>("run"),
+       InstanceMethod<&SessionWrap::read>("read"), InstanceMethod<&SessionWrap::write>("write"),
+       InstanceMethod<&SessionWrap::replan>("replan"), InstanceMethod<&SessionWrap::memory>("memory"),
+       InstanceMethod<&SessionWrap::statistics>("statistics"), InstanceMethod<&SessionWrap::arena>("arena"),
+       InstanceMethod<&SessionWrap::dispose>("dispose")});
+}
+
+SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionWrap>(info) {
+  if (!info[0].IsExternal()) throw to_js(info.Env(), {"ERR_OPTION", "use Session.create(weights, program, options)", {}});
+  thread_ = std::make_unique<JobThread>(info.Env());
+}
+
+void SessionWrap::Finalize(Napi::BasicEnv env) {
+  thread_.reset();
+  report_memory(env, 0);
+}
+
+Napi::Value SessionWrap::create(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  AddonData& data = *env.GetInstanceData<AddonData>();
+  if (!info[0].IsObject() || !info[0].As<Napi::Object>().InstanceOf(data.weights.Value())) {
+    throw to_js(env, {"ERR_OPTION", "weights: expected a Weights object", {{"option", "weights"}}});
+  }
+  const auto weights = WeightsWrap::Unwrap(info[0].As<Napi::Object>())->weights();
+  const auto program = to_bytes(info[1], "program");
+  SessionOptions options;
+  if (!info[2].IsUndefined()) {
+    const Napi::Object given = to_object(info[2], "options");
+    options.threads = static_cast<int>(to_integer(given, "threads", 1, 1, 1024));
+    options.poison = given.Get("poison").ToBoolean();
+  }
+  const Napi::Object object = data.session.New({Napi::External<AddonData>::New(env, &data)});
+  SessionWrap* const self = Unwrap(object);
+  JobThread::Job job = self->job_keeping(program);
+  job.work = [self, weights, bytes = bytes_of(program), options] {
+    self->session_ = std::make_unique<Session>(weights, bytes, options);
+  };
+  job.settled = [self] {
+    if (!self->session_) self->thread_->stop();
+  };
+  job.value = [self](Napi::Env at) -> Napi::Value {
+    self->created(at);
+    return self->Value();
+  };
+  return self->thread_->enqueue(env, std::move(job));
+}
+
+// Copies what synchronous calls need, and tells the garbage collector what this object weighs.
+void SessionWrap::created(Napi::Env env) {
+  memory_ = session_->memory();
+  parameters_ = session_->parameters();
+  report_memory(env, memory_.parameters + memory_.activations + memory_.scratch);
+}
+
+void SessionWrap::report_memory(Napi::BasicEnv env, int64_t bytes) {
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes - reported_);
+  reported_ = bytes;
+}
+
+// A job that keeps this object and what it reads.
+JobThread::Job SessionWrap::job_keeping(const Napi::Object& keep) {
+  auto holder = Napi::Array::New(keep.Env(), 2);
+  holder.Set(0u, Value());
+  holder.Set(1u, keep);
+  JobThread::Job job;
+  job.keep = Napi::Persistent(holder.As<Napi::Object>());
+  return job;
+}
+
+void SessionWrap::require_usable(Napi::Env env) const {
+  if (!disposal_.IsEmpty()) throw to_js(env, {"ERR_DISPOSED", "the session has been disposed", {}});
+}
+
+void SessionWrap::require_idle(Napi::Env env) const {
+  require_usable(env);
+  if (running_) {
+    throw to_js(env, {"ERR_BUSY", "the session runs already; await the promise of the earlier run first", {}});
+  }
+}
+
+Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require_idle(env);
+  const std::string entry = to_string(info[0], "entry");
+  BatchList list = to_batches(info[1]);
+  JobThread::Job job = job_keeping(list.keep.Value());
+  auto batches = std::make_shared<std::vector<Batch>>(std::move(list.batches));
+  auto result = std::make_shared<RunResult>();
+  job.work = [this, entry, batches, result] { run_steps(*session_, entry, *batches, *thread_, *result); };
+  job.settled = [this] { running_ = false; };
+  job.value = [this, result](Napi::Env at) {
+    runs_ += 1;
+    steps_ += static_cast<double>(result->steps.size());
+    return result->to_js(at);
+  };
+  running_ = true;
+  return thread_->enqueue(env, std::move(job));
+}
+
+Napi::Value SessionWrap::read(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require_usable(env);
+  const Storage slot = to_slot(info[0]);
+  auto array = Napi::Float32Array::New(env, static_cast<size_t>(parameters_));
+  JobThread::Job job = job_keeping(array);
+  job.work = [this, slot, target = array.Data(), bytes = array.ByteLength()] {
+    if (bytes > 0) std::memcpy(target, session_->slot(slot)->data(), bytes);
+  };
+  auto keep = std::make_shared<Napi::ObjectReference>(Napi::Persistent(array.As<Napi::Object>()));
+  job.value = [keep](Napi::Env) { return keep->Value(); };
+  return thread_->enqueue(env, std::move(job));
+}
+
+Napi::Value SessionWrap::write(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require_usable(env);
+  const Storage slot = to_slot(info[0]);
+  const auto array = to_floats(info[1], "data");
+  if (static_cast<int64_t>(array.ElementLength()) != parameters_) {
+    throw to_js(env, {"ERR_OPTION",
+                      "data has " + std::to_string(array.ElementLength()) + " elements, expected " +
+                          std::to_string(parameters_),
+                      {{"option", "data"}}});
+  }
+  JobThread::Job job = job_keeping(array);
+  job.work = [this, slot, source = array.Data(), bytes = array.ByteLength()] {
+    if (bytes > 0) std::memcpy(session_->slot(slot)->data(), source, bytes);
+  };
+  return thread_->enqueue(env, std::move(job));
+}
+
+Napi::Value SessionWrap::replan(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require_usable(env);
+  const auto program = to_bytes(info[0], "program");
+  JobThread::Job job = job_keeping(program);
+  auto report = std::make_shared<MemoryReport>();
+  job.work = [this, report, bytes = bytes_of(program)] {
+    session_->replan(bytes);
+    *report = session_->memory();
+  };
+  job.value = [this, report](Napi::Env at) {
+    memory_ = *report;
+    report_memory(at, memory_.parameters + memory_.activations + memory_.scratch);
+    return at.Undefined();
+  };
+  return thread_->enqueue(env, std::move(job));
+}
+
+Napi::Value SessionWrap::memory(const Napi::CallbackInfo& info) {
+  require_usable(info.Env());
+  auto result = Napi::Object::New(info.Env());
+  result.Set("parameters", static_cast<double>(memory_.parameters));
+  result.Set("activations", static_cast<double>(memory_.activations));
+  result.Set("scratch", static_cast<double>(memory_.scratch));
+  result.Set("frozen", static_cast<double>(memory_.frozen));
+  return result;
+}
+
+Napi::Value SessionWrap::statistics(const Napi::CallbackInfo& info) {
+  auto result = Napi::Object::New(info.Env());
+  result.Set("runs", runs_);
+  result.Set("steps", steps_);
+  return result;
+}
+
+Napi::Value SessionWrap::arena(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require_usable(env);
+  const Storage slot = to_slot(info[0]);
+  Napi::ObjectReference& known = arenas_[static_cast<size_t>(slot) - static_cast<size_t>(Storage::parameter)];
+  if (known.IsEmpty()) known = Napi::Persistent(share(env, session_->slot(slot)).As<Napi::Object>());
+  return known.Value();
+}
+
+// The last job; calling it again gives the same promise.
+Napi::Value SessionWrap::dispose(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!disposal_.IsEmpty()) return disposal_.Value();
+  JobThread::Job job = job_keeping(Napi::Object::New(env));
+  job.work = [this] { session_.reset(); };
+  job.settled = [this] { thread_->stop(); };
+  job.value = [this](Napi::Env at) {
+    for (Napi::ObjectReference& arena : arenas_) arena.Reset();
+    report_memory(at, 0);
+    return at.Undefined();
+  };
+  const Napi::Promise promise = thread_->enqueue(env, std::move(job));
+  disposal_ = Napi::Persistent(promise.As<Napi::Object>());
+  return promise;
+}
+
+}  // namespace oa

@@ -1,0 +1,67 @@
+// One op call as the executor hands it to a kernel: operands bound to this step's T and B, attributes, scratch.
+#pragma once
+
+#include <cstdint>
+
+#include "base/thread_pool.h"
+
+namespace oa {
+
+// Storage kinds of a program's buffers; the same numbers in lib/plan/encode.ts.
+enum class Storage : uint32_t { input = 0, frozen = 1, parameter = 2, gradient = 3, moment1 = 4, moment2 = 5, activation = 6 };
+
+// How a frozen weight is held. `packed`: panels of W for y = x Wᵀ; `packed_transposed`: panels for dx = dy W.
+enum class Form : uint32_t { raw = 0, packed = 1, packed_transposed = 2 };
+
+struct Operand {
+  void* data = nullptr;  // null: optional operand that is absent
+  int64_t shape[3] = {0, 0, 0};
+  int32_t rank = 0;
+  Storage storage = Storage::activation;
+  Form form = Form::raw;
+
+  explicit operator bool() const { return data != nullptr; }
+  float* f32() const { return static_cast<float*>(data); }
+  int32_t* i32() const { return static_cast<int32_t*>(data); }
+  int64_t size() const {
+    int64_t n = 1;
+    for (int32_t i = 0; i < rank; ++i) n *= shape[i];
+    return n;
+  }
+};
+
+// What changes from step to step. `step` counts optimizer steps from 0; AdamW's t is step + 1.
+struct StepScalars {
+  float learning_rate = 0;
+  uint32_t step = 0;
+  uint64_t seed = 0;
+};
+
+struct Call {
+  const Operand* operands = nullptr;     // outputs first, then inputs, in the order of opcodes.h
+  const uint32_t* attributes = nullptr;  // one word each, in the order of opcodes.h
+  const StepScalars* scalars = nullptr;
+  ThreadPool* pool = nullptr;
+  char* scratch = nullptr;  // 64-byte aligned, scratch_<op>(capacity call) bytes; content undefined
+
+  const Operand& operator[](int i) const { return operands[i]; }
+  float attribute_f32(int i) const {
+    float value;
+    __builtin_memcpy(&value, attributes + i, sizeof value);
+    return value;
+  }
+  int32_t attribute_i32(int i) const { return static_cast<int32_t>(attributes[i]); }
+  uint32_t attribute_u32(int i) const { return attributes[i]; }
+};
+
+// Every op has three functions per instruction set, in namespace oa::<isa>:
+//   const char* check_<op>(const Call&)    null, or what is wrong with the operands' shapes (at create, at capacity)
+//   int64_t     scratch_<op>(const Call&)  bytes needed; non-decreasing in T and B, may depend on pool->threads()
+//   void        run_<op>(const Call&)      allocates nothing, throws nothing
+struct OpFunctions {
+  const char* (*check)(const Call&);
+  int64_t (*scratch)(const Call&);
+  void (*run)(const Call&);
+};
+
+}  // namespace oa

@@ -1,0 +1,84 @@
+// oa_replay: runs recorded cases without Node, for sanitizers, qemu, callgrind. See native/README.md.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "replay/recording.h"
+#include "replay/replay.h"
+
+namespace {
+
+constexpr const char* kUsage =
+    "usage: oa_replay [--isa NAME|all] [--threads N] [--repeat N] [--count-allocations] [--verbose] FILE...\n";
+
+struct Arguments {
+  std::vector<std::string_view> isas;
+  oa::ReplayOptions options;
+  bool verbose = false;
+  std::vector<std::string> files;
+};
+
+[[noreturn]] void usage() {
+  std::fputs(kUsage, stderr);
+  std::exit(2);
+}
+
+std::vector<std::string_view> choose_isas(const std::string& name) {
+  const auto usable = oa::usable_isas();
+  if (name == "all") return {usable.begin(), usable.end()};
+  for (const std::string_view isa : usable) {
+    if (isa == name) return {isa};
+  }
+  std::fprintf(stderr, "oa_replay: instruction set '%s' is not compiled in, or this CPU lacks it\n", name.c_str());
+  std::exit(2);
+}
+
+Arguments parse(int count, char** values) {
+  Arguments arguments;
+  std::string isa(oa::best_isa());
+  for (int i = 1; i < count; ++i) {
+    const std::string argument = values[i];
+    const auto next = [&]() -> std::string {
+      if (i + 1 >= count) usage();
+      return values[++i];
+    };
+    if (argument == "--isa") isa = next();
+    else if (argument == "--threads") arguments.options.threads = std::atoi(next().c_str());
+    else if (argument == "--repeat") arguments.options.repeat = std::atoi(next().c_str());
+    else if (argument == "--count-allocations") arguments.options.count_allocations = true;
+    else if (argument == "--verbose") arguments.verbose = true;
+    else if (argument.starts_with("--")) usage();
+    else arguments.files.push_back(argument);
+  }
+  if (arguments.files.empty() || arguments.options.threads < 1 || arguments.options.repeat < 1) usage();
+  if (arguments.options.count_allocations && arguments.options.repeat < 2) arguments.options.repeat = 2;
+  arguments.isas = choose_isas(isa);
+  return arguments;
+}
+
+}  // namespace
+
+int main(int count, char** values) {
+  const Arguments arguments = parse(count, values);
+  int passed = 0, failed = 0;
+  try {
+    for (const std::string& file : arguments.files) {
+      for (const oa::RecordedCase& recorded : oa::read_recording(file)) {
+        for (const std::string_view isa : arguments.isas) {
+          const std::string problem = oa::replay(recorded, *oa::cpu_backend(isa), arguments.options);
+          ++(problem.empty() ? passed : failed);
+          if (problem.empty() && !arguments.verbose) continue;
+          std::printf("%s %s (%s)%s%s\n", problem.empty() ? "ok    " : "FAILED", recorded.name.c_str(),
+                      std::string(isa).c_str(), problem.empty() ? "" : ": ", problem.c_str());
+        }
+      }
+    }
+  } catch (const oa::Error& error) {
+    std::fprintf(stderr, "oa_replay: %s\n", error.what());
+    return 2;
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed > 0 ? 1 : 0;
+}

@@ -1,0 +1,121 @@
+#include "runtime/executor.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace oa {
+namespace {
+
+bool is_symbolic(const Buffer& buffer) {
+  return std::any_of(buffer.dims, buffer.dims + buffer.rank,
+                     [](const Dim& dim) { return dim.kind != Dim::Kind::constant; });
+}
+
+}  // namespace
+
+Executor::Executor(const Program& program, const Weights& weights, const Memory& memory, ThreadPool& pool)
+    : program_(program), weights_(weights), memory_(memory), pool_(pool) {
+  entries_.reserve(program.entries.size());
+  for (const Entry& entry : program.entries) {
+    entries_.push_back(bind_entry(entry));
+    bind_shapes(entries_.back(), program.tokens, program.sequences);
+    check_ops(entry, entries_.back());
+  }
+}
+
+Executor::BoundEntry Executor::bind_entry(const Entry& entry) {
+  BoundEntry bound;
+  bound.rules = BatchRules(program_, entry);
+  for (const OpCall& op : entry.ops) {
+    for (const uint32_t number : op.operands) {
+      const size_t slot = bound.operands.size();
+      bound.buffers.push_back(number);
+      bound.operands.push_back(number == kNone ? Operand{} : bind_buffer(program_.buffers[number]));
+      if (number == kNone) continue;
+      const Buffer& buffer = program_.buffers[number];
+      if (is_symbolic(buffer)) bound.symbolic.push_back(slot);
+      if (buffer.storage == Storage::input) bound.inputs.push_back({slot, static_cast<Input>(buffer.offset)});
+    }
+  }
+  const Operand* next = bound.operands.data();
+  for (const OpCall& op : entry.ops) {
+    bound.calls.push_back({next, op.attributes.data(), &scalars_, &pool_, nullptr});
+    bound.functions.push_back(weights_.backend().table + op.info->code);
+    next += op.operands.size();
+  }
+  return bound;
+}
+
+Operand Executor::bind_buffer(const Buffer& buffer) const {
+  Operand operand;
+  operand.rank = buffer.rank;
+  operand.storage = buffer.storage;
+  operand.form = buffer.form;
+  for (int32_t i = 0; i < buffer.rank; ++i) operand.shape[i] = buffer.dims[i].value;
+  switch (buffer.storage) {
+    case Storage::input: operand.data = memory_.activations; break;  // present; each batch brings the real place
+    case Storage::frozen: operand.data = weights_.find(buffer.key)->data; break;
+    case Storage::parameter: operand.data = memory_.parameters + buffer.offset; break;
+    case Storage::gradient: operand.data = memory_.gradients + buffer.offset; break;
+    case Storage::moment1: operand.data = memory_.moment1 + buffer.offset; break;
+    case Storage::moment2: operand.data = memory_.moment2 + buffer.offset; break;
+    case Storage::activation: operand.data = memory_.activations + buffer.offset; break;
+  }
+  return operand;
+}
+
+void Executor::bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences) const {
+  if (bound.tokens == tokens && bound.sequences == sequences) return;
+  for (const size_t slot : bound.symbolic) {
+    const Buffer& buffer = program_.buffers[bound.buffers[slot]];
+    for (int32_t i = 0; i < buffer.rank; ++i) bound.operands[slot].shape[i] = buffer.dims[i].bind(tokens, sequences);
+  }
+  bound.tokens = tokens;
+  bound.sequences = sequences;
+}
+
+void Executor::bind_inputs(BoundEntry& bound, const Batch& batch) const {
+  const void* const places[kInputs] = {batch.ids, batch.types, batch.cu, batch.labels};
+  for (const InputSlot& slot : bound.inputs) {
+    bound.operands[slot.operand].data = const_cast<void*>(places[static_cast<size_t>(slot.input)]);
+  }
+}
+
+// Asks every op whether it accepts its operands at capacity, and how much scratch it wants there.
+void Executor::check_ops(const Entry& entry, const BoundEntry& bound) {
+  for (size_t i = 0; i < entry.ops.size(); ++i) {
+    const OpCall& op = entry.ops[i];
+    if (const char* problem = bound.functions[i]->check(bound.calls[i])) {
+      throw Error("ERR_PROGRAM", "entry \"" + entry.name + "\": " + op.label() + ": " + problem,
+                  {{"entry", entry.name}, {"op", std::string(op.info->name)}, {"node", op.name}});
+    }
+    scratch_bytes_ = std::max(scratch_bytes_, bound.functions[i]->scratch(bound.calls[i]));
+  }
+}
+
+void Executor::set_scratch(char* scratch) {
+  for (BoundEntry& bound : entries_) {
+    for (Call& call : bound.calls) call.scratch = scratch;
+  }
+}
+
+void Executor::run(size_t entry, const Batch& batch, const StepScalars& scalars) {
+  BoundEntry& bound = entries_[entry];
+  bound.rules.check(batch);
+  bind_shapes(bound, batch.tokens(), batch.sequences());
+  bind_inputs(bound, batch);
+  scalars_ = scalars;
+  for (size_t i = 0; i < bound.calls.size(); ++i) bound.functions[i]->run(bound.calls[i]);
+}
+
+std::span<const float> Executor::result(size_t entry, uint32_t number) const {
+  if (number == kNone) return {};
+  const Buffer& buffer = program_.buffers[number];
+  if (buffer.storage == Storage::input || buffer.storage == Storage::frozen) return {};
+  const BoundEntry& bound = entries_[entry];
+  const int64_t elements = buffer.elements(bound.tokens, bound.sequences);
+  return {bind_buffer(buffer).f32(), static_cast<size_t>(elements)};
+}
+
+}  // namespace oa

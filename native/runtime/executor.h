@@ -1,0 +1,72 @@
+// Runs the entries of one program on the memory of one session.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "runtime/batch.h"
+#include "runtime/program.h"
+#include "runtime/weights.h"
+
+namespace oa {
+
+// Where each storage begins. `frozen` and `input` have no place here: weights know theirs, batches bring theirs.
+struct Memory {
+  float* parameters = nullptr;
+  float* gradients = nullptr;
+  float* moment1 = nullptr;
+  float* moment2 = nullptr;
+  char* activations = nullptr;
+};
+
+class Executor {
+ public:
+  // Checks every op at capacity with the backend's check_<op>; throws ERR_PROGRAM naming the op. All references must
+  // outlive the executor; `program` is validated already.
+  Executor(const Program& program, const Weights& weights, const Memory& memory, ThreadPool& pool);
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // Bytes of scratch that the entries need; to be given before the first run.
+  int64_t scratch_bytes() const { return scratch_bytes_; }
+  void set_scratch(char* scratch);
+
+  // Checks the batch (ERR_BATCH, ERR_CAPACITY), binds and runs every op. Allocates nothing unless it throws.
+  void run(size_t entry, const Batch& batch, const StepScalars& scalars);
+
+  // A buffer as the last run of `entry` left it, over the shape it had there.
+  std::span<const float> result(size_t entry, uint32_t buffer) const;
+
+ private:
+  struct InputSlot {
+    size_t operand = 0;
+    Input input = Input::ids;
+  };
+  struct BoundEntry {
+    BatchRules rules;
+    std::vector<Operand> operands;      // of all ops, one after the other
+    std::vector<uint32_t> buffers;      // the buffer of each operand, or kNone
+    std::vector<size_t> symbolic;       // operands whose shape holds T or B
+    std::vector<InputSlot> inputs;      // operands whose data each batch brings
+    std::vector<Call> calls;
+    std::vector<const OpFunctions*> functions;
+    int64_t tokens = -1;                // what the shapes are bound to
+    int64_t sequences = -1;
+  };
+
+  BoundEntry bind_entry(const Entry& entry);
+  Operand bind_buffer(const Buffer& buffer) const;
+  void bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences) const;
+  void bind_inputs(BoundEntry& bound, const Batch& batch) const;
+  void check_ops(const Entry& entry, const BoundEntry& bound);
+
+  const Program& program_;
+  const Weights& weights_;
+  Memory memory_;
+  ThreadPool& pool_;
+  StepScalars scalars_;
+  int64_t scratch_bytes_ = 0;
+  std::vector<BoundEntry> entries_;
+};
+
+}  // namespace oa

@@ -1,0 +1,92 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <limits>
+
+#include "base/error.h"
+#include "runtime/validate.h"
+
+namespace oa {
+namespace {
+
+size_t slot_index(Storage storage) { return static_cast<size_t>(storage) - static_cast<size_t>(Storage::parameter); }
+
+}  // namespace
+
+Session::Session(std::shared_ptr<const Weights> weights, std::span<const std::byte> program,
+                 const SessionOptions& options)
+    : weights_(std::move(weights)), options_(options), pool_(std::max(1, options.threads)) {
+  Program decoded = Program::decode(program);
+  allocate_slots(decoded.parameters);
+  plan_ = make_plan(std::move(decoded));
+}
+
+void Session::allocate_slots(int64_t floats) {
+  static constexpr const char* kNames[] = {"the parameters", "the gradients", "the first moments", "the second moments"};
+  parameters_ = floats;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i] = Arena::allocate(static_cast<size_t>(floats) * sizeof(float), kNames[i]);
+  }
+}
+
+std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
+  validate(program, *weights_);
+  auto plan = std::make_unique<Plan>();
+  plan->program = std::move(program);
+  plan->activations = Arena::allocate(static_cast<size_t>(plan->program.arena_bytes), "the activations");
+  const Memory memory{slots_[0]->floats(), slots_[1]->floats(), slots_[2]->floats(), slots_[3]->floats(),
+                      plan->activations->data()};
+  plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, pool_);
+  plan->scratch = Arena::allocate(static_cast<size_t>(plan->executor->scratch_bytes()), "the scratch memory of the ops");
+  plan->executor->set_scratch(plan->scratch->data());
+  return plan;
+}
+
+void Session::replan(std::span<const std::byte> bytes) {
+  Program program = Program::decode(bytes);
+  if (program.parameters != parameters_) {
+    throw Error("ERR_PROGRAM", "the new program has " + std::to_string(program.parameters) +
+                                   " parameters, the session has " + std::to_string(parameters_));
+  }
+  plan_ = make_plan(std::move(program));
+}
+
+StepResult Session::run(size_t entry, const Batch& batch) {
+  using Clock = std::chrono::steady_clock;
+  const auto started = Clock::now();
+  if (options_.poison) poison();
+  const Entry& info = plan_->program.entries[entry];
+  const StepScalars scalars{batch.learning_rate, batch.step.value_or(step_), plan_->program.seed};
+  plan_->executor->run(entry, batch, scalars);
+  if (info.updates) step_ = scalars.step + 1;
+  const auto scalar = [&](uint32_t number) {
+    const auto values = plan_->executor->result(entry, number);
+    return values.empty() ? std::numeric_limits<float>::quiet_NaN() : values[0];
+  };
+  const std::chrono::duration<double, std::milli> elapsed = Clock::now() - started;
+  return {scalar(info.loss), scalar(info.norm), elapsed.count()};
+}
+
+std::span<const float> Session::output(size_t entry) const {
+  return plan_->executor->result(entry, plan_->program.entries[entry].output);
+}
+
+const std::shared_ptr<Arena>& Session::slot(Storage storage) const { return slots_[slot_index(storage)]; }
+
+MemoryReport Session::memory() const {
+  MemoryReport report;
+  for (const auto& slot : slots_) report.parameters += static_cast<int64_t>(slot->bytes());
+  report.activations = static_cast<int64_t>(plan_->activations->bytes());
+  report.scratch = static_cast<int64_t>(plan_->scratch->bytes());
+  report.frozen = weights_->bytes();
+  return report;
+}
+
+void Session::poison() const {
+  std::memset(plan_->activations->data(), 0xff, plan_->activations->bytes());  // all bits set: a NaN, and -1 as i32
+  std::memset(plan_->scratch->data(), 0xff, plan_->scratch->bytes());
+}
+
+}  // namespace oa

@@ -1,0 +1,82 @@
+// What one training run owns: parameters and their companions, activations, scratch, threads, the program.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/arena.h"
+#include "runtime/batch.h"
+#include "runtime/executor.h"
+#include "runtime/program.h"
+#include "runtime/weights.h"
+
+namespace oa {
+
+struct SessionOptions {
+  int threads = 1;  // the calling thread counts
+  // Fills activations and scratch with NaN before every step, so a test sees what is read before it is written.
+  bool poison = false;
+};
+
+struct StepResult {
+  float loss = 0;  // NaN where the entry has none
+  float norm = 0;
+  double milliseconds = 0;
+};
+
+struct MemoryReport {  // bytes
+  int64_t parameters = 0;  // with gradients and moments
+  int64_t activations = 0;
+  int64_t scratch = 0;
+  int64_t frozen = 0;  // shared with other sessions
+};
+
+// One thread at a time; oa::Weights may be shared by sessions on several.
+class Session {
+ public:
+  // Decodes, validates, allocates. Throws ERR_PROGRAM, ERR_MEMORY. Parameters and moments start as zeros.
+  Session(std::shared_ptr<const Weights> weights, std::span<const std::byte> program, const SessionOptions& options);
+
+  // Runs one step on the calling thread and the pool. Throws ERR_BATCH, ERR_CAPACITY before anything changed.
+  // Allocates no memory.
+  StepResult run(size_t entry, const Batch& batch);
+
+  // The output buffer of the entry after its last run; empty where it has none. Valid until the next run.
+  std::span<const float> output(size_t entry) const;
+
+  // Takes another program, as a rule one of larger capacity, for the same parameters: they and the moments are kept.
+  // Throws like the constructor, and then nothing changed.
+  void replan(std::span<const std::byte> program);
+
+  // parameter, gradient, moment1 or moment2: the whole flat buffer.
+  const std::shared_ptr<Arena>& slot(Storage storage) const;
+  int64_t parameters() const { return parameters_; }
+  const Program& program() const { return plan_->program; }
+  std::span<const float> buffer(size_t entry, uint32_t number) const { return plan_->executor->result(entry, number); }
+  MemoryReport memory() const;
+
+ private:
+  struct Plan {
+    Program program;
+    std::shared_ptr<Arena> activations;
+    std::shared_ptr<Arena> scratch;
+    std::unique_ptr<Executor> executor;
+  };
+
+  void allocate_slots(int64_t floats);
+  std::unique_ptr<Plan> make_plan(Program program);
+  void poison() const;
+
+  std::shared_ptr<const Weights> weights_;
+  SessionOptions options_;
+  ThreadPool pool_;
+  int64_t parameters_ = 0;
+  uint32_t step_ = 0;  // optimizer steps so far, where batches do not say
+  std::array<std::shared_ptr<Arena>, 4> slots_;
+  std::unique_ptr<Plan> plan_;
+};
+
+}  // namespace oa
