@@ -1,0 +1,144 @@
+/**
+ * The typed mirror of native/napi: every class and function of the addon, and nothing else. Shape letters are those of
+ * lib/ir/graph.ts.
+ */
+
+/** One line of native/ops/opcodes.h, as the addon was compiled with it. */
+export interface NativeOp {
+  readonly code: number
+  readonly name: string
+  /** `y derivative? <- x w b?` */
+  readonly operands: string
+  /** `activation:i32` */
+  readonly attributes: string
+}
+
+export interface NativeDescription {
+  /** Version of the package that the addon was built from. */
+  readonly version: string
+  readonly ops: readonly NativeOp[]
+  /** Instruction sets that this CPU can run, best first. */
+  readonly isas: readonly string[]
+  /** Instruction sets that are compiled in, best first. */
+  readonly compiledIsas: readonly string[]
+  /** The CPU's name, as the system gives it. */
+  readonly cpu: string
+  /** Threads that the system offers to this process. */
+  readonly threads: number
+  readonly cuda: { readonly ok: boolean; readonly reason: string }
+}
+
+/** Rows of a weight as a model file holds them. */
+export interface WeightPart {
+  /** Values, or the bits of half floats. Read until `load` settles. */
+  readonly data: Float32Array | Uint16Array
+  readonly rows: number
+  /** `data` is [columns, rows] instead of [rows, columns]. */
+  readonly transposed: boolean
+}
+
+export interface WeightEntry {
+  /** `<value name>|<form>`, unique. */
+  readonly key: string
+  /** 0 raw, 1 packed, 2 packed transposed: `Form` of native/ops/call.h. */
+  readonly form: number
+  readonly rows: number
+  /** 1 for vectors. */
+  readonly columns: number
+  /** Concatenated along rows. */
+  readonly parts: readonly WeightPart[]
+}
+
+export interface NativeWeights {
+  /** Copies and prepacks, off the JavaScript thread, all or nothing. Rejects with ERR_WEIGHTS, ERR_MEMORY. */
+  load(entries: readonly WeightEntry[]): Promise<void>
+  has(key: string): boolean
+  /** Of all native buffers, 16 hex digits: shows that training left them alone. */
+  hash(): string
+  /** Native memory held. */
+  bytes(): number
+}
+
+/** Typed arrays are read while the step runs: leave them alone until `run` settles. */
+export interface NativeBatch {
+  /** [T] token ids of all sequences, one after the other. */
+  readonly ids: Int32Array
+  /** [T] token types. @default all 0 */
+  readonly types?: Int32Array
+  /** [B + 1] cumulative lengths, from 0 to T. */
+  readonly cu: Int32Array
+  /** As the entry's loss asks. */
+  readonly labels?: Int32Array | Float32Array
+  /** @default 0 */
+  readonly learningRate?: number
+  /** Number of the optimizer step, from 0; drives dropout and bias correction. @default the session's own count */
+  readonly step?: number
+}
+
+/** One element for each batch. */
+export interface NativeRunResult {
+  /** NaN where the entry computes no loss. */
+  readonly losses: Float32Array
+  /** Norm of the gradients before clipping; NaN where the entry computes none. */
+  readonly norms: Float32Array
+  readonly milliseconds: Float64Array
+  /** The entry's output buffer, flat; empty where it has none. */
+  readonly outputs: readonly Float32Array[]
+}
+
+/** The flat f32 buffers of a session. */
+export type Slot = 'parameters' | 'gradients' | 'moment1' | 'moment2'
+
+/** Bytes. */
+export interface NativeMemory {
+  /** Parameters, gradients and both moments. */
+  readonly parameters: number
+  readonly activations: number
+  readonly scratch: number
+  /** Shared with other sessions on the same weights. */
+  readonly frozen: number
+}
+
+export interface NativeStatistics {
+  /** `run` calls that succeeded. */
+  readonly runs: number
+  /** Batches in them. */
+  readonly steps: number
+}
+
+export interface NativeSession {
+  /**
+   * Runs the entry once for each batch, in order, off the JavaScript thread. Throws ERR_BUSY while an earlier `run` is
+   * not settled. Rejects with ERR_BATCH or ERR_CAPACITY; batches before the wrong one have then taken effect, and
+   * `details.batch` is its index.
+   */
+  run(entry: string, batches: readonly NativeBatch[]): Promise<NativeRunResult>
+  /** A copy, after the jobs before it. */
+  read(slot: Slot): Promise<Float32Array>
+  /** Replaces the whole buffer, after the jobs before it. */
+  write(slot: Slot, data: Float32Array): Promise<void>
+  /** Another program for the same parameters: they and the moments are kept. Rejects without a change. */
+  replan(program: Uint8Array): Promise<void>
+  memory(): NativeMemory
+  statistics(): NativeStatistics
+  /** The buffer itself, shared with native code: its content is defined only while no job runs. */
+  arena(slot: Slot): ArrayBuffer
+  /** Waits for the jobs before it, then frees. Later calls of other methods throw ERR_DISPOSED. */
+  dispose(): Promise<void>
+}
+
+export interface NativeSessionOptions {
+  /** With the session's own thread. @default 1 */
+  readonly threads?: number
+  /** Fills activations and scratch memory with NaN before each step, for tests. @default false */
+  readonly poison?: boolean
+}
+
+export interface NativeAddon {
+  describe(): NativeDescription
+  readonly Weights: new (options: { readonly isa: string }) => NativeWeights
+  readonly Session: {
+    /** Decodes, validates, allocates. Rejects with ERR_PROGRAM, ERR_MEMORY. */
+    create(weights: NativeWeights, program: Uint8Array, options?: NativeSessionOptions): Promise<NativeSession>
+  }
+}

@@ -1,0 +1,46 @@
+import { DeviceError } from '../errors.js'
+import { compareOpTables } from '../ops/index.js'
+import { formNumbers } from '../plan/encode.js'
+import type { WeightUse } from '../plan/plan.js'
+import { addon } from './binding.js'
+import type { NativeWeights, WeightEntry } from './native-types.js'
+
+let compared = false
+
+/**
+ * Frozen weights of one backbone for one instruction set, packed natively once and shared by all sessions on it.
+ * Only what some session reads is ever loaded, and each form of it once.
+ */
+export class WeightPool {
+  readonly isa: string
+  readonly native: NativeWeights
+  /** Loads one after the other, so that no two sessions load the same key. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** @throws {DeviceError} ERR_ADDON, also where the addon holds other ops than this package */
+  constructor(isa: string) {
+    const { describe, Weights } = addon()
+    if (!compared) compareOpTables(describe().ops)
+    compared = true
+    this.isa = isa
+    this.native = new Weights({ isa })
+  }
+
+  /** Loads what is not there yet. @throws {DeviceError} ERR_WEIGHTS, ERR_MEMORY */
+  ensure(uses: readonly WeightUse[]): Promise<void> {
+    const load = async () => {
+      const missing = uses.filter(({ key }) => !this.native.has(key))
+      if (missing.length > 0) await this.native.load(missing.map(weightEntry))
+    }
+    const result = this.#last.then(load, load)
+    this.#last = result.catch(() => undefined)
+    return result
+  }
+}
+
+function weightEntry({ key, value, form }: WeightUse): WeightEntry {
+  if (!value.parts) throw new DeviceError('ERR_WEIGHTS', `frozen "${value.name}" has no content`, { value: value.name })
+  const [rows = 1, columns = 1] = value.shape.map(Number)
+  const parts = value.parts.map(({ data, shape, transposed }) => ({ data, rows: shape[0] ?? 1, transposed }))
+  return { key, form: formNumbers[form], rows, columns, parts }
+}
