@@ -1,0 +1,91 @@
+import { dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { Tokenizer } from '../data/tokenize.js'
+import { DataError } from '../errors.js'
+import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
+import { decodeModel, readModel } from '../onnx/read.js'
+import { checkKeys } from '../options.js'
+import { encoderLimits } from '../train/batch.js'
+import { Backbone } from './backbone.js'
+import { externalLocations } from './reference.js'
+import { resolveBackbone, type BackboneFiles } from './resolve.js'
+import { hashFiles, verifyAgainstRuntime, type Verification } from './verify.js'
+
+export interface LoadBackboneOptions {
+  /** Compare with ONNX Runtime, where it is installed. @default true */
+  readonly verify?: boolean
+}
+
+/**
+ * Loads a frozen encoder to share: finds its files, imports it, and compares what it computes with ONNX Runtime (the
+ * result is remembered, so that a file is compared once).
+ *
+ * @param path a folder with `model.onnx` or `onnx/model.onnx`, or an `.onnx` file
+ * @throws OnnxImportError ERR_ONNX_*; OptionError ERR_OPTION; DeviceError ERR_ADDON
+ */
+export async function loadBackbone(path: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
+  checkKeys('loadBackbone', options, ['verify'])
+  const files = await resolveBackbone(path)
+  const imported = importEncoder(await readModel(files.model))
+  const backbone = new Backbone({
+    name: files.name,
+    file: files.model,
+    sha256: await hashModel(files.model),
+    imported,
+    loadTokenizer: () => loadTokenizer(files, imported),
+    verify: compare,
+  })
+  if (options.verify ?? true) await backbone.verify()
+  return backbone
+}
+
+async function hashModel(file: string): Promise<string> {
+  const model = decodeModel(await readFile(file), file)
+  return hashFiles([file, ...externalLocations(model).map((location) => join(dirname(file), location))])
+}
+
+/** @throws DataError ERR_TOKENIZER where there is none, or where it has ids that the encoder has no row for */
+async function loadTokenizer(files: BackboneFiles, { config }: ImportedEncoder): Promise<Tokenizer> {
+  if (files.tokenizer === undefined) {
+    const folder = dirname(files.model)
+    throw new DataError('ERR_TOKENIZER', `${folder}: no tokenizer.json beside the model; text cannot be read without one`, {
+      file: files.model,
+      expected: join(folder, 'tokenizer.json'),
+    })
+  }
+  const tokenizer = await Tokenizer.load(files.tokenizer)
+  if (tokenizer.vocabularySize > config.vocabulary) {
+    throw new DataError(
+      'ERR_TOKENIZER',
+      `${files.tokenizer}: has token ids up to ${tokenizer.vocabularySize - 1}, but the model's table has ${config.vocabulary} rows: ` +
+        'tokenizer and model do not belong together',
+      { file: files.tokenizer, found: tokenizer.vocabularySize, expected: config.vocabulary },
+    )
+  }
+  return tokenizer
+}
+
+async function compare(backbone: Backbone): Promise<Verification> {
+  const { imported, file, sha256 } = backbone
+  const { config, hiddenOutput, inputNames, fixedShape } = imported
+  let encoder: Awaited<ReturnType<Backbone['encoder']>> | undefined
+  try {
+    return await verifyAgainstRuntime({
+      file,
+      sha256,
+      value: hiddenOutput,
+      inputNames,
+      ...(fixedShape ? { fixedShape } : {}),
+      half: config.weightType === 'f16',
+      vocabulary: config.vocabulary,
+      positions: config.positions,
+      tokenTypes: encoderLimits(imported.graph).tokenTypes,
+      encode: async (rows) => {
+        encoder ??= await backbone.encoder()
+        return encoder.encode(rows)
+      },
+    })
+  } finally {
+    await encoder?.dispose()
+  }
+}

@@ -1,0 +1,76 @@
+/** Asks ONNX Runtime, in a child process, for the hidden states of some rows. */
+
+import { fork } from 'node:child_process'
+import { link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { allTensors } from '../onnx/external.js'
+import { decodeModel } from '../onnx/read.js'
+import type { OnnxModel } from '../onnx/schema.js'
+import { encodeModel } from '../onnx/write.js'
+import type { ReferenceAnswer, ReferenceRequest, ReferenceRow } from './verify_child.js'
+
+export interface ReferenceSubject {
+  /** The model. */
+  readonly file: string
+  /** Name of the value in the file that holds the hidden states. */
+  readonly value: string
+  readonly inputNames: ReferenceRequest['inputNames']
+  readonly fixedShape?: ReferenceRequest['fixedShape']
+}
+
+/** @param rows without padding */
+export async function referenceHidden(subject: ReferenceSubject, rows: readonly ReferenceRow[]): Promise<ReferenceAnswer> {
+  const { file, value, inputNames, fixedShape } = subject
+  const rest = { output: value, inputNames, fixedShape, rows }
+  const model = decodeModel(await readFile(file), file)
+  if (model.graph!.output.some((output) => output.name === value)) return ask({ ...rest, model: file })
+  if (!model.graph!.node.some((node) => node.output.includes(value))) {
+    return { kind: 'failed', reason: `the file has no value "${value}" to compare with` }
+  }
+  // The file keeps its hidden states to itself: a copy gives them out.
+  const folder = await mkdtemp(join(tmpdir(), 'onnx-adapters-'))
+  try {
+    model.graph!.output.push({ name: value })
+    await linkExternalData(model, dirname(file), folder)
+    const copy = join(folder, 'model.onnx')
+    await writeFile(copy, encodeModel(model))
+    return await ask({ ...rest, model: copy })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Files that hold tensors of the model, as paths from its folder. */
+export function externalLocations(model: OnnxModel): string[] {
+  const locations = new Set<string>()
+  for (const tensor of allTensors(model)) {
+    const location = tensor.externalData.find(({ key }) => key === 'location')?.value
+    if (tensor.dataLocation === 1 && location !== undefined) locations.add(location)
+  }
+  return [...locations].sort()
+}
+
+/** Puts the files with the model's tensors beside the copy: hard links, because ONNX Runtime may refuse others. */
+async function linkExternalData(model: OnnxModel, from: string, to: string): Promise<void> {
+  for (const location of externalLocations(model)) {
+    const source = resolve(from, location)
+    const target = join(to, location)
+    await mkdir(dirname(target), { recursive: true })
+    await link(source, target).catch(() => symlink(source, target))
+  }
+}
+
+function ask(request: ReferenceRequest): Promise<ReferenceAnswer> {
+  const script = fileURLToPath(new URL('./verify_child.js', import.meta.url))
+  return new Promise((finish) => {
+    // `advanced` carries typed arrays as they are. What the library prints goes nowhere.
+    const child = fork(script, [], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
+    child.once('message', (message) => finish(message as ReferenceAnswer))
+    child.once('error', (error) => finish({ kind: 'failed', reason: error.message }))
+    child.once('exit', (code, signal) => finish({ kind: 'failed', reason: `the process ended with ${signal ?? code}` }))
+    // A child that died before it could listen reports through its exit.
+    child.send(request, () => {})
+  })
+}

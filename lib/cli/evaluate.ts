@@ -1,0 +1,40 @@
+import { Command } from 'commander'
+import type { Device } from '../runtime/device.js'
+import { evaluate } from '../train/evaluate.js'
+import * as parse from './arguments.js'
+import { count, log, print, printJson, table, type CommonOptions } from './io.js'
+
+interface EvaluateFlags {
+  readonly data: string
+  readonly backbone?: string
+  readonly device?: Device
+  readonly threads?: number
+  readonly textColumn?: string
+  readonly textPairColumn?: string
+  readonly labelColumn?: string
+}
+
+export function evaluateCommand(): Command {
+  return new Command('evaluate')
+    .description('loss and metrics of a run on labelled data')
+    .argument('<run>', 'output folder of train')
+    .requiredOption('--data <file>', 'labelled data: TSV with a header, .gz too')
+    .option('--backbone <path>', 'where its backbone lies now')
+    .option('--text-column <name>', 'column of the text')
+    .option('--text-pair-column <name>', 'column of the second text')
+    .option('--label-column <name>', 'column of the label')
+    .option('--device <name>', 'auto, cpu, cuda (default: auto)')
+    .option('--threads <n>', '(default: all)', parse.number)
+    .action(async (run: string, flags: EvaluateFlags, command: Command) => {
+      const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
+      const { data, backbone, device, threads, textColumn, textPairColumn, labelColumn } = flags
+      const columns = { text: textColumn, textPair: textPairColumn, label: labelColumn }
+      const { metrics, rows, loss, truncated } = await evaluate({ run, data, columns, backbone, device, threads })
+      if (truncated > 0 && !quiet) log(`warning: ${truncated} of ${rows} rows were cut to the length of training`)
+      if (json) printJson({ metrics, rows, loss })
+      else {
+        const values = Object.entries(metrics).map(([name, value]): [string, string] => [name, value.toFixed(4)])
+        print(table([...values, ['loss', loss.toFixed(4)], ['rows', count(rows)]]))
+      }
+    })
+}

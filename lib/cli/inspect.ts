@@ -1,0 +1,47 @@
+import { Command } from 'commander'
+import { inspect, type Inspection } from '../backbone/inspect.js'
+import { loadBackbone } from '../backbone/load.js'
+import { planReport, printPlanReport, type PlanReport } from '../plan/report.js'
+import { Trainer } from '../train/trainer.js'
+import { count, log, print, printJson, table, type CommonOptions } from './io.js'
+
+export function inspectCommand(): Command {
+  return new Command('inspect')
+    .description('what the importer sees in a model, and how far it is from ONNX Runtime')
+    .argument('<backbone>', 'a folder with model.onnx, or an .onnx file')
+    .option('--plan', 'print the memory plan of a training step, with adapters of size 64')
+    .action(async (path: string, options: { plan?: boolean }, command: Command) => {
+      const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
+      if (options.plan) {
+        const report = await reportPlan(path)
+        if (json) printJson(report)
+        else print(printPlanReport(report))
+        return
+      }
+      const inspection = await inspect(path)
+      if (inspection.warning && !quiet) log(`warning: ${inspection.warning}`)
+      if (json) printJson(inspection)
+      else print(describeInspection(inspection))
+    })
+}
+
+function describeInspection(inspection: Inspection): string {
+  const { trainedParameters, maxAbsDifference, parameters, ...rest } = inspection
+  const sizes = Object.entries(trainedParameters).map(([size, trained]) => `${count(trained)} with adapters of size ${size}`)
+  return table([
+    ['architecture', rest.architecture],
+    ['layers', `${rest.layers}, hidden ${rest.hidden}, ${rest.heads} heads, feed-forward ${rest.feedForward} (${rest.activation})`],
+    ['vocabulary', count(rest.vocabulary)],
+    ['positions', count(rest.positions)],
+    ['pooler', rest.pooler ? 'yes' : 'no'],
+    ['parameters', count(parameters)],
+    ['trained, without head', sizes.join('; ')],
+    ['ONNX Runtime', maxAbsDifference === null ? 'not compared' : `largest difference ${maxAbsDifference.toExponential(1)}`],
+  ])
+}
+
+async function reportPlan(path: string): Promise<PlanReport> {
+  const backbone = await loadBackbone(path, { verify: false })
+  await using trainer = await Trainer.create({ backbone, task: { kind: 'classification', outputs: 2 } })
+  return planReport(trainer.plan)
+}

@@ -1,0 +1,131 @@
+import { Command } from 'commander'
+import { trainableParts } from '../adapters/trainable.js'
+import { taskKinds } from '../data/tasks/index.js'
+import { train, type TrainResult } from '../train/train.js'
+import type { TrainOptions } from '../train/train_options.js'
+import * as parse from './arguments.js'
+import { count, print, printJson, table, type CommonOptions } from './io.js'
+import { showProgress } from './progress.js'
+
+/** Flags as commander gives them. */
+interface TrainFlags {
+  readonly backbone: string
+  readonly train: string
+  readonly validation?: string
+  readonly output: string
+  readonly task?: string
+  readonly labels?: string[]
+  readonly positiveLabel?: string
+  readonly textColumn?: string
+  readonly textPairColumn?: string
+  readonly labelColumn?: string
+  readonly preset?: string
+  readonly adapter: boolean
+  readonly adapterSize?: number
+  readonly adapterActivation?: string
+  readonly adapterInitialStd?: number
+  readonly adapterLayers?: 'all' | number[]
+  readonly pool?: string
+  readonly [option: string]: unknown
+}
+
+/** Flags that have the name of their option. */
+const plain = [
+  'backbone', 'train', 'validation', 'output', 'preset', 'trainable', 'epochs', 'batchSize', 'learningRate', 'warmup',
+  'schedule', 'weightDecay', 'clipNorm', 'dropout', 'maxLength', 'seed', 'device', 'precision', 'threads', 'metric',
+  'earlyStopping', 'trainRows', 'overwrite', 'resume',
+] as const
+
+export function trainCommand(): Command {
+  return new Command('train')
+    .description('trains adapters for a task on a frozen backbone')
+    .requiredOption('--backbone <path>', 'a folder with model.onnx and tokenizer.json, or an .onnx file')
+    .requiredOption('--train <file>', 'training data: TSV with a header, .gz too')
+    .option('--validation <file>', 'data that picks the best epoch')
+    .requiredOption('--output <folder>', 'where the run goes')
+    .option('--task <kind>', `${taskKinds.join(', ')} (default: classification)`)
+    .option('--labels <names>', 'classes in order (default: found in the data, sorted)', parse.list)
+    .option('--positive-label <name>', 'the class whose F1 counts (default: the mean of all classes)')
+    .option('--text-column <name>', 'column of the text')
+    .option('--text-pair-column <name>', 'column of the second text')
+    .option('--label-column <name>', 'column of the label')
+    .option('--preset <name>', 'houlsby2019, adapter-bert')
+    .option('--adapter-size <n>', 'bottleneck width (default: 64)', parse.number)
+    .option('--adapter-activation <name>', 'gelu_tanh, gelu, relu, silu, tanh (default: gelu_tanh)')
+    .option('--adapter-initial-std <x>', 'standard deviation of the first weights (default: 1e-2)', parse.number)
+    .option('--adapter-layers <list>', 'layers that get adapters (default: all)', parse.layers)
+    .option('--no-adapter', 'train without adapters')
+    .option('--trainable <parts>', `subset of ${trainableParts.join(',').toLowerCase()}; or all, or top-K`, parse.trainable)
+    .option('--pool <kind>', 'cls, mean, pooler (default: cls)')
+    .option('--epochs <n>', '(default: 3)', parse.number)
+    .option('--batch-size <n>', 'rows a step (default: 32)', parse.number)
+    .option('--learning-rate <x>', 'peak rate (default: 1e-3)', parse.number)
+    .option('--warmup <share>', 'share of the steps that warm up (default: 0.1)', parse.number)
+    .option('--schedule <name>', 'linear, adapter-bert (default: linear)')
+    .option('--weight-decay <x>', 'decoupled, on matrices only (default: 0.01)', parse.number)
+    .option('--clip-norm <x>', 'largest norm of the gradients, 0 for none (default: 1)', parse.number)
+    .option('--dropout <p>', 'one number, or hidden=..,attention=..,head=.. (default: 0.1)', parse.dropout)
+    .option('--max-length <n>', 'tokens a row may have; longer rows are cut (default: 128)', parse.number)
+    .option('--seed <n>', 'the same seed gives the same run (default: 0)', parse.number)
+    .option('--device <name>', 'auto, cpu, cuda (default: auto)')
+    .option('--precision <name>', '(default: auto)')
+    .option('--threads <n>', '(default: all)', parse.number)
+    .option('--metric <name>', 'picks the best epoch (default: the task\'s)')
+    .option('--early-stopping <n>', 'stop after n epochs without a better one', parse.number)
+    .option('--train-rows <n>', 'use the first n rows only', parse.number)
+    .option('--overwrite', 'replace a run in the output folder')
+    .option('--resume', 'go on where a run stopped')
+    .action(run)
+}
+
+async function run(flags: TrainFlags, command: Command): Promise<void> {
+  const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
+  const progress = showProgress(quiet)
+  const stop = new AbortController()
+  // The first interrupt finishes the step; a second one ends the process as usual.
+  const interrupt = () => stop.abort(new Error('interrupted: the last finished epoch is kept'))
+  process.once('SIGINT', interrupt)
+  try {
+    const result = await train({ ...toOptions(flags), signal: stop.signal, onProgress: progress.listener })
+    progress.stop()
+    if (json) printJson(result)
+    else print(describeResult(result))
+  } finally {
+    progress.stop()
+    process.removeListener('SIGINT', interrupt)
+  }
+}
+
+/** Nested options are flat on the command line. Values are checked by train(), so types are only asserted here. */
+function toOptions(flags: TrainFlags): TrainOptions {
+  const { task = 'classification', labels, positiveLabel, adapter, pool, textColumn, textPairColumn, labelColumn } = flags
+  const nested = {
+    task: labels || positiveLabel ? defined({ kind: task, labels, positiveLabel }) : task,
+    columns: defined({ text: textColumn, textPair: textPairColumn, label: labelColumn }),
+    adapter: adapter && defined({
+      size: flags.adapterSize,
+      activation: flags.adapterActivation,
+      initialStd: flags.adapterInitialStd,
+      layers: flags.adapterLayers,
+    }),
+    head: defined({ pool }),
+  }
+  const same = Object.fromEntries(plain.map((name) => [name, flags[name]]))
+  return { ...defined(same), ...nested } as unknown as TrainOptions
+}
+
+/** Without the fields that were not given. */
+function defined(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+}
+
+function describeResult({ output, best, parameters, throughput }: TrainResult): string {
+  const metrics = Object.entries(best.metrics).map(([name, value]): [string, string] => [name, value.toFixed(4)])
+  return table([
+    ['best epoch', String(best.epoch)],
+    ...metrics,
+    ['trained parameters', `${count(parameters.trained)} of ${count(parameters.total)} (${(100 * parameters.share).toFixed(2)} %)`],
+    ['speed', `${count(Math.round(throughput.tokensPerSecond))} tokens/s, ${throughput.rowsPerSecond.toFixed(1)} rows/s`],
+    ['output', output],
+  ])
+}

@@ -1,0 +1,161 @@
+import { readFile } from 'node:fs/promises'
+import { DataError } from '../errors.js'
+import { BertNormalizer, BertPreTokenizer, CachedWordPiece, type BertNormalizerOptions } from './tokenizer/bert.js'
+import { Tokenizer as Library } from './tokenizer/library.js'
+import { addedTokens, fillTemplate, readTemplate, type Template } from './tokenizer/template.js'
+import { longestFirst } from './tokenizer/truncate.js'
+
+/** A text as the encoder takes it; no padding. */
+export interface EncodedText {
+  /** Token ids with special tokens. */
+  readonly inputIds: number[]
+  /** Segment of each token; as long as `inputIds`. */
+  readonly tokenTypeIds: number[]
+  /** True where tokens were cut off. */
+  readonly truncated: boolean
+}
+
+export interface EncodeOptions {
+  /** Tokens a row may have, special ones included. @default no limit */
+  readonly maxLength?: number
+}
+
+/** The parts of a tokenizer.json that decide the result; padding and truncation of the file are never applied. */
+interface TokenizerJson {
+  readonly normalizer?: ({ readonly type: string } & Partial<BertNormalizerOptions>) | null
+  readonly pre_tokenizer?: { readonly type: string } | null
+  readonly post_processor?: { readonly type: string } | null
+  readonly decoder?: unknown
+  readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly single_word?: boolean }[]
+  readonly model: { readonly type?: string; readonly vocab: object }
+}
+
+/**
+ * Text to token ids, the same ids as Python's `tokenizers` gives for the same tokenizer.json.
+ *
+ * Vocabulary, added tokens and byte-pair or unigram models are `@huggingface/tokenizers`'; BERT's normaliser and
+ * splitter, truncation and special tokens are done here (see tokenizer/).
+ */
+export class Tokenizer {
+  /** One more than the largest token id: the rows an embedding table must have. */
+  readonly vocabularySize: number
+  private readonly library: InstanceType<typeof Library>
+  private readonly template: Template
+
+  /**
+   * @param json the parsed tokenizer.json
+   * @param file its path, for messages
+   * @throws DataError ERR_TOKENIZER where it is not a tokenizer, or uses what is not supported
+   */
+  constructor(json: unknown, file = 'tokenizer.json') {
+    if (!isTokenizerJson(json)) {
+      throw new DataError('ERR_TOKENIZER', `${file}: not a tokenizer.json: no "model" with a "vocab"`, { file, field: 'model' })
+    }
+    const singleWord = json.added_tokens?.find((token) => token.single_word)
+    if (singleWord) {
+      throw new DataError('ERR_TOKENIZER', `${file}: added token "${singleWord.content}" matches single words only, which is not supported`, {
+        file,
+        field: 'added_tokens',
+        found: singleWord.content,
+      })
+    }
+    this.template = readTemplate(json.post_processor)
+    this.library = makeLibrary(json, file)
+    this.vocabularySize = largestId(json) + 1
+  }
+
+  /** @throws DataError ERR_DATA_MISSING, ERR_TOKENIZER */
+  static async load(file: string): Promise<Tokenizer> {
+    const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+      throw new DataError('ERR_DATA_MISSING', `${file}: the tokenizer cannot be read; text needs a tokenizer.json beside the model`, { file }, { cause })
+    })
+    let json: unknown
+    try {
+      json = JSON.parse(text)
+    } catch (cause) {
+      throw new DataError('ERR_TOKENIZER', `${file}: not valid JSON: ${(cause as Error).message}`, { file }, { cause })
+    }
+    return new Tokenizer(json, file)
+  }
+
+  /** The special tokens that every row of this kind carries. */
+  specialTokens(pair: boolean): number {
+    return addedTokens(pair ? this.template.pair : this.template.single)
+  }
+
+  /**
+   * @param textPair a second text; an empty one still makes a pair
+   * @throws DataError ERR_DATA_LENGTH where `maxLength` has no room for the special tokens
+   */
+  encode(text: string, textPair?: string, { maxLength = Infinity }: EncodeOptions = {}): EncodedText {
+    const items = textPair === undefined ? this.template.single : this.template.pair
+    const room = maxLength - addedTokens(items)
+    if (room < 0) {
+      throw new DataError('ERR_DATA_LENGTH', `a row of at most ${maxLength} tokens has no room for the special tokens`, {
+        maxLength,
+        expected: addedTokens(items),
+      })
+    }
+    const a = this.ids(text)
+    const b = textPair === undefined ? [] : this.ids(textPair)
+    const [keepA, keepB] = longestFirst(a.length, b.length, room)
+    const truncated = keepA < a.length || keepB < b.length
+    return { ...fillTemplate(items, truncated ? a.slice(0, keepA) : a, truncated ? b.slice(0, keepB) : b), truncated }
+  }
+
+  /** Token ids of one text, without special tokens. */
+  ids(text: string): number[] {
+    // The library takes an empty text for none at all.
+    return text === '' ? [] : this.library.encode(text, { add_special_tokens: false }).ids
+  }
+}
+
+function makeLibrary(json: TokenizerJson, file: string): InstanceType<typeof Library> {
+  const type = modelType(json.model)
+  if (!modelTypes.includes(type)) {
+    const expected = modelTypes.join(', ')
+    throw new DataError('ERR_TOKENIZER', `${file}: the tokenizer's model is of type "${type}"; supported are ${expected}`, {
+      file,
+      field: 'model.type',
+      found: type,
+      expected,
+    })
+  }
+  try {
+    const rest = { added_tokens: [], normalizer: null, pre_tokenizer: null, decoder: null, ...json }
+    const whole = { ...rest, post_processor: null, model: { ...json.model, type } }
+    const library = new Library(whole, {})
+    const { normalizer, pre_tokenizer, model } = whole
+    if (normalizer?.type === 'BertNormalizer') library.normalizer = new BertNormalizer(normalizer as BertNormalizerOptions)
+    if (pre_tokenizer?.type === 'BertPreTokenizer') library.pre_tokenizer = new BertPreTokenizer()
+    if (type === 'WordPiece') {
+      const words = new CachedWordPiece(model)
+      for (const { id, content } of whole.added_tokens) words.tokens_to_ids.set(content, id)
+      library.model = words
+    }
+    return library
+  } catch (cause) {
+    throw new DataError('ERR_TOKENIZER', `${file}: not a tokenizer that can be used: ${(cause as Error).message}`, { file }, { cause })
+  }
+}
+
+const modelTypes = ['WordPiece', 'BPE', 'Unigram']
+
+/** Files of early versions do not name the type. */
+function modelType(model: TokenizerJson['model']): string {
+  return model.type ?? ('merges' in model ? 'BPE' : Array.isArray(model.vocab) ? 'Unigram' : 'WordPiece')
+}
+
+function isTokenizerJson(json: unknown): json is TokenizerJson {
+  const model = (json as Partial<TokenizerJson> | null)?.model
+  return typeof model?.vocab === 'object' && model.vocab !== null
+}
+
+function largestId({ model, added_tokens }: TokenizerJson): number {
+  let largest = -1
+  // Unigram vocabularies are lists of [piece, score]; the others map pieces to ids.
+  if (Array.isArray(model.vocab)) largest = model.vocab.length - 1
+  else for (const id of Object.values(model.vocab as Record<string, number>)) if (id > largest) largest = id
+  for (const { id } of added_tokens ?? []) if (id > largest) largest = id
+  return largest
+}

@@ -1,0 +1,123 @@
+/** Checks of options, shared by everything that takes some: before any work, saying what was expected and what came. */
+
+import { OptionError } from './errors.js'
+
+/** The known name nearest to a misspelt one, or undefined where none is near. */
+export function suggest(name: string, known: Iterable<string>): string | undefined {
+  let best: string | undefined
+  // A third of the letters may be wrong: `batchsize`, `learning_rate`, `epoch`, but not just any word.
+  let least = Math.max(1, Math.floor(name.length / 3)) + 1
+  for (const candidate of known) {
+    // A name of which only the start was written counts as near: `positive` for `positiveLabel`.
+    const started = name.length >= 4 && plain(candidate).startsWith(plain(name))
+    const distance = started ? 1 : edits(plain(name), plain(candidate))
+    if (distance < least) {
+      least = distance
+      best = candidate
+    }
+  }
+  return best
+}
+
+function plain(name: string): string {
+  return name.toLowerCase().replace(/[-_ ]/g, '')
+}
+
+/** Levenshtein distance, neighbouring letters swapped counting as one. */
+function edits(a: string, b: string): number {
+  let before: number[] = []
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row[j] = Math.min(change, above[j]! + 1, row[j - 1]! + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) row[j] = Math.min(row[j]!, before[j - 2]! + 1)
+    }
+    before = above
+    above = row
+  }
+  return above[b.length]!
+}
+
+/** ", did you mean "x"?" where a known name is near. */
+export function hint(name: string, known: Iterable<string>): string {
+  const near = suggest(name, known)
+  return near === undefined ? '' : `; did you mean "${near}"?`
+}
+
+/**
+ * Refuses keys that are not options.
+ * @param where what takes them, `train` or `adapter`
+ * @throws OptionError ERR_OPTION with `details.option` and, where one is near, `details.suggestion`
+ */
+export function checkKeys(where: string, options: object, known: readonly string[]): void {
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue
+    throw new OptionError('ERR_OPTION', `${where}: unknown option "${key}"${hint(key, known)}`, {
+      option: key,
+      suggestion: suggest(key, known),
+      expected: known,
+    })
+  }
+}
+
+/** An OptionError for a value that does not fit. */
+export function wrongOption(option: string, expected: string, got: unknown): OptionError {
+  return new OptionError('ERR_OPTION', `option "${option}" must be ${expected}, not ${show(got)}`, { option, got, expected })
+}
+
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (value !== null && typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
+  return String(value)
+}
+
+export interface NumberRange {
+  /** Smallest value allowed. */
+  readonly least?: number
+  /** Largest value allowed. */
+  readonly most?: number
+  /** The value must be larger than this. */
+  readonly above?: number
+  /** The value must be smaller than this. */
+  readonly below?: number
+  readonly integer?: boolean
+}
+
+/** Returns the number, or throws an OptionError that says the range. */
+export function checkNumber(option: string, value: unknown, range: NumberRange): number {
+  const { least = -Infinity, most = Infinity, above = -Infinity, below = Infinity, integer = false } = range
+  const fits =
+    typeof value === 'number' &&
+    Number.isFinite(value) &&
+    (!integer || Number.isSafeInteger(value)) &&
+    value >= least &&
+    value <= most &&
+    (above === -Infinity || value > above) &&
+    (below === Infinity || value < below)
+  if (fits) return value
+  throw wrongOption(option, describeRange(range), value)
+}
+
+function describeRange({ least, most, above, below, integer }: NumberRange): string {
+  const bounds = [
+    least === undefined ? '' : `of at least ${least}`,
+    above === undefined ? '' : `above ${above}`,
+    most === undefined ? '' : `of at most ${most}`,
+    below === undefined ? '' : `below ${below}`,
+  ].filter(Boolean)
+  return [integer ? 'a whole number' : 'a number', bounds.join(' and ')].filter(Boolean).join(' ')
+}
+
+/** Returns the value if it is one of the list, else throws an OptionError with a suggestion. */
+export function checkChoice<T extends string>(option: string, value: unknown, choices: readonly T[]): T {
+  if (choices.includes(value as T)) return value as T
+  const near = typeof value === 'string' ? hint(value, choices) : ''
+  const expected = `one of ${choices.join(', ')}`
+  throw new OptionError('ERR_OPTION', `option "${option}" must be ${expected}, not ${show(value)}${near}`, {
+    option,
+    got: value,
+    expected,
+  })
+}

@@ -1,0 +1,80 @@
+import { packBatch, type PackedRows, type TokenRow } from '../data/pack.js'
+import { DataError } from '../errors.js'
+import type { Graph } from '../ir/graph.js'
+import { checkKeys } from '../options.js'
+
+/** Rows of token numbers, special tokens included, each of its own length: no padding, no mask. */
+export interface Rows {
+  readonly inputIds: readonly TokenRow[]
+  /** @default all 0 */
+  readonly tokenTypeIds?: readonly TokenRow[] | undefined
+}
+
+/** What the encoder's tables allow. */
+export interface EncoderLimits {
+  readonly vocabulary: number
+  /** Longest row. */
+  readonly positions: number
+  /** Rows of the token type table that the model file lets a caller choose from; 0 where it takes no types. */
+  readonly tokenTypes: number
+}
+
+/** Reads the limits off the encoder's lookup. */
+export function encoderLimits(graph: Graph): EncoderLimits {
+  const node = graph.nodes.find((each) => each.op === 'embedding')
+  const rows = (operand: string) => Number(node?.inputs[operand]?.shape[0] ?? 0)
+  const offset = Number(node?.attributes.position_offset ?? 0)
+  return {
+    vocabulary: rows('word'),
+    positions: node?.inputs.position ? rows('position') - offset : Number.POSITIVE_INFINITY,
+    tokenTypes: node?.inputs.types ? rows('token_type') : 0,
+  }
+}
+
+/**
+ * Packs and checks the rows of a call.
+ * @throws {DataError} ERR_DATA_BATCH, ERR_DATA_LENGTH, ERR_DATA_TOKEN naming row and position
+ */
+export function packRows(rows: Rows, limits: EncoderLimits): PackedRows {
+  // Labels may come along: a batch for training serves for a forward pass too.
+  checkKeys('batch', rows, ['inputIds', 'tokenTypeIds', 'labels'])
+  const packed = packBatch(rows.inputIds, rows.tokenTypeIds)
+  const { ids, cu, types } = packed
+  for (let b = 0; b + 1 < cu.length; b++) {
+    const length = cu[b + 1]! - cu[b]!
+    if (length > limits.positions) {
+      throw new DataError(
+        'ERR_DATA_LENGTH',
+        `row ${b} has ${length} tokens, the model has positions for ${limits.positions}: cut it`,
+        {
+          field: 'inputIds',
+          row: b,
+          got: length,
+          expected: limits.positions,
+        },
+      )
+    }
+  }
+  checkBelow(ids, limits.vocabulary, cu, 'inputIds', 'the vocabulary')
+  if (types) checkBelow(types, Math.max(1, limits.tokenTypes), cu, 'tokenTypeIds', 'the token type table')
+  if (limits.tokenTypes === 0) return { ids, cu }
+  return { ids, cu, types: types ?? new Int32Array(ids.length) }
+}
+
+function checkBelow(values: Int32Array, limit: number, cu: Int32Array, field: string, table: string): void {
+  const at = values.findIndex((value) => value >= limit)
+  if (at < 0) return
+  const row = cu.findLastIndex((start) => start <= at)
+  const position = at - cu[row]!
+  throw new DataError(
+    'ERR_DATA_TOKEN',
+    `row ${row} of "${field}" holds ${values[at]} at position ${position}, but ${table} has ${limit} entries`,
+    {
+      field,
+      row,
+      position,
+      got: values[at],
+      expected: limit,
+    },
+  )
+}

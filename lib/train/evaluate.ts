@@ -1,0 +1,47 @@
+import { checkSameKind, makeDataset } from '../data/dataset.js'
+import type { Columns, DataSource } from '../data/example.js'
+import { readExamples } from '../data/readers/index.js'
+import { checkKeys, wrongOption } from '../options.js'
+import { fitRowsToModel } from './model_input.js'
+import { openRun, type OpenRunOptions } from './open_run.js'
+import { scoreRows } from './score.js'
+
+/** Options of `evaluate()`. */
+export interface EvaluateOptions extends OpenRunOptions {
+  /** Folder of the run. */
+  readonly run: string
+  /** A .tsv file (.gz too), or rows. */
+  readonly data: DataSource
+  /** Names of the columns, where they are not the usual ones. */
+  readonly columns?: Columns
+  readonly signal?: AbortSignal
+}
+
+export interface Evaluation {
+  readonly metrics: Readonly<Record<string, number>>
+  readonly rows: number
+  /** Mean loss over the rows. */
+  readonly loss: number
+  /** Rows that were cut to the length of training. */
+  readonly truncated: number
+}
+
+/**
+ * Loss and metrics of a run on labelled data.
+ * @throws OptionError, RunError, DataError, OnnxImportError, DeviceError
+ */
+export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
+  checkKeys('evaluate', options, ['run', 'data', 'columns', 'signal', 'backbone', 'device', 'threads'])
+  const { run, data, columns, signal, backbone, device, threads } = options
+  if (typeof run !== 'string' || run === '') throw wrongOption('run', 'the folder of a run', run)
+  const { record, task, backbone: loaded, model } = await openRun(run, { backbone, device, threads })
+  try {
+    const examples = await readExamples(data, { columns })
+    checkSameKind(examples)
+    const dataset = await makeDataset(examples, task, await loaded.tokenizer(), record.options.maxLength)
+    const { metrics, loss } = await scoreRows(model, task, fitRowsToModel(dataset, loaded), signal)
+    return { metrics, rows: examples.length, loss, truncated: dataset.truncated }
+  } finally {
+    await model.dispose()
+  }
+}

@@ -1,0 +1,75 @@
+import type { Backbone } from '../backbone/backbone.js'
+import { loadBackbone } from '../backbone/load.js'
+import { loadTask, type Task } from '../data/tasks/index.js'
+import { RunError } from '../errors.js'
+import { readCheckpoint } from './checkpoint.js'
+import { readAdapter, readRecord, type Parameters, type RunRecord } from './run.js'
+import { Trainer } from './trainer.js'
+import type { TrainerOptions } from './trainer_options.js'
+
+export interface OpenRunOptions {
+  /** Where the backbone lies now, or one that is already loaded. @default where it lay in training */
+  readonly backbone?: string | Backbone
+  readonly device?: TrainerOptions['device']
+  readonly threads?: number
+}
+
+/** A trained model, ready to be run. */
+export interface OpenRun {
+  readonly record: RunRecord
+  readonly task: Task
+  readonly backbone: Backbone
+  readonly model: Trainer
+}
+
+/**
+ * Loads a run: its backbone, which must be the very file it was trained on, and its trained tensors (of a training that
+ * was stopped: those of its best epoch so far).
+ * @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_*; DeviceError
+ */
+export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
+  const record = await readRecord(folder)
+  const tensors = await readTensors(folder, record)
+  const { backbone: chosen = record.backbone.path, device, threads } = options
+  const backbone = typeof chosen === 'string' ? await loadRecorded(folder, record, chosen, options.backbone !== undefined) : chosen
+  if (backbone.sha256 !== record.backbone.sha256) {
+    throw new RunError(
+      'ERR_RUN_BACKBONE',
+      `${folder}: was trained on the backbone "${record.backbone.name}" (sha256 ${record.backbone.sha256}), ` +
+        `but ${backbone.file} is another file (sha256 ${backbone.sha256})`,
+      { file: backbone.file, found: backbone.sha256, expected: record.backbone.sha256 },
+    )
+  }
+  const task = loadTask(record.task)
+  const { adapter, head, trainable } = record.options
+  const model = await Trainer.create({
+    backbone,
+    task: { kind: task.kind, outputs: task.outputs },
+    adapter: adapter as TrainerOptions['adapter'],
+    head: head as TrainerOptions['head'],
+    trainable: trainable as TrainerOptions['trainable'],
+    device,
+    threads,
+  })
+  try {
+    await model.setParameters(tensors)
+  } catch (error) {
+    await model.dispose()
+    throw error
+  }
+  return { record, task, backbone, model }
+}
+
+async function readTensors(folder: string, record: RunRecord): Promise<Parameters> {
+  if (record.status === 'complete') return readAdapter(folder, record)
+  return (await readCheckpoint(folder)).best
+}
+
+async function loadRecorded(folder: string, record: RunRecord, path: string, asked: boolean): Promise<Backbone> {
+  return loadBackbone(path).catch((cause: unknown) => {
+    if (asked || (cause as { code?: string }).code !== 'ERR_ONNX_MISSING') throw cause
+    throw new RunError('ERR_RUN_BACKBONE', `${folder}: its backbone "${record.backbone.name}" is not at ${path} any more; say where it is with "backbone"`, {
+      file: path,
+    }, { cause })
+  })
+}

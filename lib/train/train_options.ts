@@ -1,0 +1,184 @@
+import { presetNames, presets, type PresetName } from '../adapters/presets.js'
+import type { AdapterOptions } from '../adapters/houlsby.js'
+import type { Trainable } from '../adapters/trainable.js'
+import type { Backbone } from '../backbone/backbone.js'
+import type { Columns, DataSource } from '../data/example.js'
+import { taskFamily, type TaskKind, type TaskOptions } from '../data/tasks/index.js'
+import { OptionError } from '../errors.js'
+import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
+import type { ProgressListener } from './progress.js'
+import { schedules, type ScheduleName } from './schedule.js'
+import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js'
+
+/** Options of `train()`. */
+export interface TrainOptions {
+  /** A folder, an .onnx file, or a backbone that is already loaded. */
+  readonly backbone: string | Backbone
+  /** A .tsv file (.gz too), or rows. */
+  readonly train: DataSource
+  /** Picks the best epoch. @default none: the last epoch is kept */
+  readonly validation?: DataSource
+  /** Folder of the run; made where there is none. */
+  readonly output: string
+  /** @default 'classification' */
+  readonly task?: TaskKind | TaskOptions
+  /** Names of the columns, where they are not the usual ones. */
+  readonly columns?: Columns
+  /** Defaults of a publication; explicit options override. @default none */
+  readonly preset?: PresetName
+  /** `false`: no adapters. @default size 64, gelu_tanh, in all layers */
+  readonly adapter?: AdapterOptions | false
+  /** @default ['adapters', 'layerNorm', 'head'] */
+  readonly trainable?: Trainable
+  /** @default { pool: 'cls' } */
+  readonly head?: TrainerOptions['head']
+  /** @default 3 */
+  readonly epochs?: number
+  /** Rows a step. @default 32 */
+  readonly batchSize?: number
+  /** Peak rate. @default 1e-3 */
+  readonly learningRate?: number
+  /** Share of all steps that warm up, 0 to 1. @default 0.1 */
+  readonly warmup?: number
+  /** @default 'linear' */
+  readonly schedule?: ScheduleName
+  /** Decoupled, on matrices only. @default 0.01 */
+  readonly weightDecay?: number
+  /** Largest global norm of the gradients; 0: no clipping. @default 1 */
+  readonly clipNorm?: number
+  /** One number for all places, or one for each; in [0, 1). @default 0.1 */
+  readonly dropout?: TrainerOptions['dropout']
+  /** Tokens a row may have; longer rows are cut longest-first. @default 128, or the model's positions if fewer */
+  readonly maxLength?: number
+  /** Whole number from 0; the same seed gives the same run. @default 0 */
+  readonly seed?: number
+  /** @default 'auto' */
+  readonly device?: TrainerOptions['device']
+  /** @default 'auto' */
+  readonly precision?: TrainerOptions['precision']
+  /** @default all the system offers */
+  readonly threads?: number
+  /** The metric that picks the best epoch. @default the task's */
+  readonly metric?: string
+  /** Stop after so many epochs without a better one. @default off */
+  readonly earlyStopping?: number
+  /** Use the first rows only. @default all */
+  readonly trainRows?: number
+  /** Replace a run that is in the output folder. @default false */
+  readonly overwrite?: boolean
+  /** Finishes the step under way, then rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+  readonly onProgress?: ProgressListener
+}
+
+/** Options with their defaults, checked. What depends on backbone and data is checked when those are there. */
+export interface TrainSettings {
+  readonly task: TaskOptions
+  readonly trainer: Omit<TrainerOptions, 'backbone' | 'task'>
+  readonly epochs: number
+  readonly batchSize: number
+  readonly learningRate: number
+  readonly warmup: number
+  readonly schedule: ScheduleName
+  readonly maxLength: number | undefined
+  readonly seed: number
+  readonly metric: string | undefined
+  readonly earlyStopping: number | undefined
+  readonly trainRows: number | undefined
+}
+
+const known: readonly (keyof TrainOptions | 'resume')[] = [
+  'backbone', 'train', 'validation', 'output', 'task', 'columns', 'preset', 'adapter', 'trainable', 'head', 'epochs',
+  'batchSize', 'learningRate', 'warmup', 'schedule', 'weightDecay', 'clipNorm', 'dropout', 'maxLength', 'seed',
+  'device', 'precision', 'threads', 'metric', 'earlyStopping', 'trainRows', 'overwrite', 'resume', 'signal', 'onProgress',
+]
+
+/**
+ * Checks all that can be checked before any work.
+ * @throws OptionError ERR_OPTION naming the option; a misspelt one gets the right name
+ */
+export function resolveTrainOptions(options: TrainOptions): TrainSettings {
+  if (typeof options !== 'object' || options === null) throw wrongOption('options', 'an object', options)
+  checkKeys('train', options, known)
+  checkRequired(options)
+  refuseResume(options)
+  const preset = options.preset === undefined ? undefined : presets[checkChoice('preset', options.preset, presetNames)]
+  const { epochs = 3, batchSize = 32, learningRate = 1e-3, seed = 0 } = options
+  const trainer = trainerOptions(options, preset)
+  const task = typeof options.task === 'object' ? options.task : { kind: options.task ?? 'classification' }
+  const metric = checkTask(task, options.metric)
+  // Adapters, trained parts, optimizer, dropout and the like: the trainer's own rules.
+  resolveTrainerOptions({ ...trainer, task: { kind: task.kind, outputs: 2 }, backbone: undefined as unknown as Backbone })
+  const count = { least: 1, integer: true }
+  return {
+    task,
+    trainer,
+    epochs: checkNumber('epochs', epochs, count),
+    batchSize: checkNumber('batchSize', batchSize, count),
+    learningRate: checkNumber('learningRate', learningRate, { above: 0 }),
+    warmup: checkNumber('warmup', options.warmup ?? preset?.warmup ?? 0.1, { least: 0, most: 1 }),
+    schedule: checkChoice('schedule', options.schedule ?? preset?.schedule ?? 'linear', schedules),
+    maxLength: optionalCount('maxLength', options.maxLength),
+    seed,
+    metric,
+    earlyStopping: optionalCount('earlyStopping', options.earlyStopping),
+    trainRows: optionalCount('trainRows', options.trainRows),
+  }
+}
+
+function trainerOptions(options: TrainOptions, preset: (typeof presets)[PresetName] | undefined): TrainSettings['trainer'] {
+  const { adapter, head, trainable, weightDecay, clipNorm, dropout = 0.1, seed = 0, device, precision, threads } = options
+  return {
+    adapter: adapter === false ? false : { ...preset?.adapter, ...adapter },
+    head: { ...preset?.head, ...head },
+    trainable,
+    optimizer: {
+      ...preset?.optimizer,
+      ...(weightDecay === undefined ? {} : { weightDecay: checkNumber('weightDecay', weightDecay, { least: 0 }) }),
+      ...(clipNorm === undefined ? {} : { clipNorm: checkNumber('clipNorm', clipNorm, { least: 0 }) }),
+    },
+    dropout,
+    seed,
+    device,
+    precision,
+    threads: threads === undefined ? undefined : checkNumber('threads', threads, { least: 1, most: 1024, integer: true }),
+  }
+}
+
+function checkRequired(options: TrainOptions): void {
+  const { backbone, train, validation, output, columns = {}, overwrite = false, signal, onProgress } = options
+  const isBackbone = typeof backbone === 'string' ? backbone !== '' : typeof backbone === 'object' && backbone !== null
+  if (!isBackbone) throw wrongOption('backbone', 'a folder, an .onnx file or a loaded backbone', backbone)
+  if (!isSource(train)) throw wrongOption('train', 'a data file or rows { text, textPair, label }', train)
+  if (validation !== undefined && !isSource(validation)) throw wrongOption('validation', 'a data file or rows { text, textPair, label }', validation)
+  if (typeof output !== 'string' || output === '') throw wrongOption('output', 'the folder to write to', output)
+  checkKeys('columns', columns, ['text', 'textPair', 'label'])
+  if (typeof overwrite !== 'boolean') throw wrongOption('overwrite', 'true or false', overwrite)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongOption('signal', 'an AbortSignal', signal)
+  if (onProgress !== undefined && typeof onProgress !== 'function') throw wrongOption('onProgress', 'a function', onProgress)
+}
+
+/** True for what readExamples takes. */
+function isSource(source: unknown): source is DataSource {
+  if (typeof source === 'string') return source !== ''
+  return typeof source === 'object' && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source)
+}
+
+function checkTask(task: TaskOptions, metric: string | undefined): string | undefined {
+  const family = taskFamily(task.kind)
+  return metric === undefined ? undefined : checkChoice('metric', metric, family.metrics)
+}
+
+function optionalCount(option: string, value: number | undefined): number | undefined {
+  return value === undefined ? undefined : checkNumber(option, value, { least: 1, integer: true })
+}
+
+function refuseResume(options: object): void {
+  const { resume = false } = options as { resume?: unknown }
+  if (resume === false) return
+  throw new OptionError('ERR_OPTION', 'option "resume" is not supported by this version: start the run again with "overwrite"', {
+    option: 'resume',
+    got: resume,
+    expected: false,
+  })
+}
