@@ -1,0 +1,132 @@
+/** The command line in child processes: what goes where, and the exit codes. */
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
+
+const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
+
+interface Outcome {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function cli(args: readonly string[], input = ''): Promise<Outcome> {
+  return new Promise((finish, fail) => {
+    const child = spawn(process.execPath, [main, ...args])
+    const text = { stdout: '', stderr: '' }
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
+    }
+    child.once('error', fail)
+    child.once('close', (code) => finish({ code, ...text }))
+    child.stdin.end(input)
+  })
+}
+
+async function prepare(t: ExecutionContext) {
+  const folder = await temporaryFolder(t)
+  const backbone = await tinyBackbone(join(folder, 'backbone'))
+  await writeFiles(folder, { 'train.tsv': asTsv(colourRows(96)), 'dev.tsv': asTsv(colourRows(18)) })
+  const run = join(folder, 'colours')
+  const flags = ['--adapter-size', '8', '--batch-size', '8', '--learning-rate', '1e-2', '--epochs', '6', '--threads', '1']
+  const train = ['train', '--backbone', backbone, '--train', join(folder, 'train.tsv'), '--output', run, ...flags]
+  return { folder, backbone, run, train, dev: join(folder, 'dev.tsv') }
+}
+
+test('wrong usage is exit 2, help is 0', async (t) => {
+  t.is((await cli(['--help'])).code, 0)
+  t.regex((await cli(['train', '--help'])).stdout, /--learning-rate <x>/)
+  t.is((await cli(['--version'])).code, 0)
+  for (const args of [[], ['nonsense'], ['train'], ['train', '--bachbone', 'x'], ['inspect'], ['evaluate', 'x'], ['predict']]) {
+    const { code, stdout, stderr } = await cli(args)
+    t.is(code, 2, args.join(' '))
+    t.is(stdout, '')
+    t.not(stderr, '')
+  }
+  t.regex((await cli(['trian'])).stderr, /Did you mean train\?/)
+  t.regex((await cli(['evaluate', 'x', '--data', 'y', '--bacbone', 'z'])).stderr, /Did you mean --backbone\?/)
+})
+
+test('doctor', async (t) => {
+  const { code, stdout } = await cli(['doctor', '--json'])
+  t.is(code, 0)
+  const report = JSON.parse(stdout) as { version: string; addon: { ok: boolean; isas: string[] } }
+  t.true(report.addon.ok)
+  t.true(report.addon.isas.includes('scalar'))
+  t.regex((await cli(['doctor'])).stdout, /instruction set/)
+})
+
+test('inspect', async (t) => {
+  const { folder, backbone } = await prepare(t)
+  const { code, stdout } = await cli(['inspect', backbone, '--json'])
+  t.is(code, 0)
+  t.like(JSON.parse(stdout), { architecture: 'bert', layers: 2, hidden: 32, pooler: true, trainedParameters: { 8: 2528 } })
+  t.regex((await cli(['inspect', backbone])).stdout, /parameters +\d/)
+  t.regex((await cli(['inspect', '--plan', backbone])).stdout, /entry step: \d+ ops/)
+  const missing = await cli(['inspect', join(folder, 'absent')])
+  t.is(missing.code, 1)
+  t.regex(missing.stderr, /^error: ERR_ONNX_MISSING: /)
+  t.notRegex(missing.stderr, /\n {4}at /)
+  t.regex((await cli(['inspect', join(folder, 'absent'), '--debug'])).stderr, /\n {4}at /)
+})
+
+test('train, evaluate, predict', async (t) => {
+  const { folder, run, train, dev } = await prepare(t)
+  const trained = await cli([...train, '--validation', dev, '--json'])
+  t.is(trained.code, 0, trained.stderr)
+  t.regex(trained.stderr, /training 2,627 parameters/)
+  const result = JSON.parse(trained.stdout) as { output: string; best: { epoch: number } }
+  t.is(result.output, run)
+
+  const again = await cli([...train, '--quiet'])
+  t.is(again.code, 1)
+  t.regex(again.stderr, /ERR_OUTPUT_EXISTS/)
+  const quiet = await cli([...train, '--overwrite', '--quiet', '--validation', dev])
+  t.is(quiet.code, 0)
+  t.is(quiet.stderr, '')
+  t.regex(quiet.stdout, /accuracy/)
+
+  const evaluated = await cli(['evaluate', run, '--data', dev, '--json'])
+  t.is(evaluated.code, 0, evaluated.stderr)
+  t.deepEqual(Object.keys(JSON.parse(evaluated.stdout) as object), ['metrics', 'rows', 'loss'])
+  t.regex((await cli(['evaluate', run, '--data', dev])).stdout, /accuracy +\d/)
+
+  const texts = ['the red cat sees a dog .', 'the blue bird sees a dog .']
+  const predicted = await cli(['predict', run, ...texts])
+  t.is(predicted.code, 0, predicted.stderr)
+  t.deepEqual(predicted.stdout.trim().split('\n').map((line) => line.split('\t')[0]), ['red', 'blue'])
+  const lines = await cli(['predict', run, '--input', '-', '--json'], `${texts.join('\n')}\n`)
+  const rows = lines.stdout.trim().split('\n').map((line) => JSON.parse(line) as { text: string; label: string; task: string })
+  t.deepEqual(rows.map(({ text, label, task }) => [text, label, task]), [[texts[0], 'red', 'colours'], [texts[1], 'blue', 'colours']])
+  const file = await cli(['predict', run, '--input', dev])
+  t.is(file.stdout.trim().split('\n').length, 18)
+
+  await writeFiles(folder, { 'texts.txt': `${texts[1]}\n` })
+  t.regex((await cli(['predict', run, '--input', join(folder, 'texts.txt')])).stdout, /^blue\t/)
+  t.is((await cli(['predict', run])).code, 2)
+  t.is((await cli(['predict', join(folder, 'absent'), 'text'])).code, 1)
+})
+
+test('options are checked before any work', async (t) => {
+  const { run, train } = await prepare(t)
+  const wrong: readonly [string[], RegExp][] = [
+    [['--learning-rate', '0'], /learningRate/],
+    [['--learning-rate', '-1'], /learningRate/],
+    [['--learning-rate', 'fast'], /Expected a number/],
+    [['--adapter-size', '0'], /adapter\.size/],
+    [['--dropout', 'hiden=0.1'], /did you mean "hidden"/],
+    [['--trainable', 'adapters,norm'], /trainable/],
+    [['--max-length', '17'], /at most 16/],
+    [['--adapter-layers', '0,7'], /layer 7/],
+  ]
+  for (const [flags, message] of wrong) {
+    const { code, stderr } = await cli([...train, ...flags])
+    t.is(code, 2, flags.join(' '))
+    t.regex(stderr, message)
+  }
+  t.false(existsSync(run))
+})

@@ -1,0 +1,35 @@
+import test from 'ava'
+import { checkChoice, checkKeys, checkNumber, suggest } from '../lib/options.js'
+
+const known = ['batchSize', 'learningRate', 'epochs', 'weightDecay', 'seed', 'adapter']
+
+test('a misspelt name finds the right one', (t) => {
+  t.is(suggest('batchsize', known), 'batchSize')
+  t.is(suggest('learning_rate', known), 'learningRate')
+  t.is(suggest('epoch', known), 'epochs')
+  t.is(suggest('wieghtDecay', known), 'weightDecay')
+  t.is(suggest('sede', known), 'seed')
+  t.is(suggest('nothing', known), undefined)
+  t.is(suggest('x', known), undefined)
+})
+
+test('an unknown key is refused with the name that was meant', (t) => {
+  const error = t.throws(() => checkKeys('train', { batchsize: 1 }, known), { code: 'ERR_OPTION', message: /"batchsize"; did you mean "batchSize"\?/ })
+  t.like(error, { details: { option: 'batchsize', suggestion: 'batchSize' } })
+  t.notThrows(() => checkKeys('train', { batchSize: 1 }, known))
+})
+
+test('numbers outside their range', (t) => {
+  const range = { least: 1, integer: true }
+  t.is(checkNumber('n', 3, range), 3)
+  for (const value of [0, 1.5, NaN, Infinity, '3', undefined, null]) t.throws(() => checkNumber('n', value, range), { code: 'ERR_OPTION' })
+  t.throws(() => checkNumber('n', 0, { above: 0 }), { message: 'option "n" must be a number above 0, not 0' })
+  t.throws(() => checkNumber('n', 1, { least: 0, below: 1 }), { code: 'ERR_OPTION' })
+  t.is(checkNumber('n', 0, { least: 0, below: 1 }), 0)
+})
+
+test('a value that is none of the choices', (t) => {
+  t.is(checkChoice('pool', 'cls', ['cls', 'mean']), 'cls')
+  t.throws(() => checkChoice('pool', 'meen', ['cls', 'mean']), { message: /one of cls, mean, not "meen"; did you mean "mean"\?/ })
+  t.throws(() => checkChoice('pool', undefined, ['cls', 'mean']), { code: 'ERR_OPTION' })
+})

@@ -1,0 +1,79 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test from 'ava'
+import { readCheckpoint, writeCheckpoint } from '../../lib/train/checkpoint.js'
+import { checkOutput, finishRun, prepareOutput, readAdapter, readRecord, runFiles, writeRecord, type RunRecord } from '../../lib/train/run.js'
+import { temporaryFolder, writeFiles } from '../support/folder.js'
+
+const record: RunRecord = {
+  format: 1,
+  status: 'training',
+  backbone: { name: 'b', path: '/b/model.onnx', sha256: '00' },
+  task: { kind: 'classification', labels: ['a', 'b'] },
+  options: { adapter: false, head: {}, trainable: ['head'], maxLength: 8, pair: false },
+  parameters: { trained: 1, total: 2, share: 0.5 },
+  history: [],
+  versions: { 'onnx-adapters': '0.0.0', node: '20.0.0' },
+}
+const tensors = (value: number) => new Map([['head.weight', { shape: [2, 1], data: Float32Array.of(value, -value) }]])
+
+test('a folder with content is refused unless it may be overwritten', async (t) => {
+  const folder = await temporaryFolder(t)
+  await t.notThrowsAsync(checkOutput(folder, false))
+  await t.notThrowsAsync(checkOutput(join(folder, 'new'), false))
+  await writeFiles(folder, { 'notes.txt': 'mine', [runFiles.record]: '{}' })
+  await t.throwsAsync(checkOutput(folder, false), { code: 'ERR_OUTPUT_EXISTS' })
+  await t.throwsAsync(checkOutput(join(folder, 'notes.txt'), true), { code: 'ERR_OPTION' })
+  await t.notThrowsAsync(checkOutput(folder, true))
+  await prepareOutput(folder)
+  t.is(await readFile(join(folder, 'notes.txt'), 'utf8'), 'mine')
+  await t.throwsAsync(readRecord(folder), { code: 'ERR_RUN_MISSING' })
+})
+
+test('a finished run is read again', async (t) => {
+  const folder = await temporaryFolder(t)
+  await writeRecord(folder, record)
+  await finishRun(folder, { ...record, status: 'complete' }, tensors(1))
+  const read = await readRecord(folder)
+  t.is(read.status, 'complete')
+  t.deepEqual(await readAdapter(folder, read), tensors(1))
+})
+
+test('an adapter file that is not the one of run.json', async (t) => {
+  const folder = await temporaryFolder(t)
+  await finishRun(folder, { ...record, status: 'complete' }, tensors(1))
+  const read = await readRecord(folder)
+  const file = join(folder, runFiles.adapter)
+  const bytes = await readFile(file)
+  bytes[bytes.length - 1]! ^= 1
+  await writeFile(file, bytes)
+  await t.throwsAsync(readAdapter(folder, read), { code: 'ERR_RUN_CHANGED' })
+})
+
+test('a record that cannot be read', async (t) => {
+  const folder = await temporaryFolder(t)
+  await t.throwsAsync(readRecord(join(folder, 'absent')), { code: 'ERR_RUN_MISSING' })
+  await writeFiles(folder, { [runFiles.record]: '{' })
+  await t.throwsAsync(readRecord(folder), { code: 'ERR_RUN_RECORD', message: /JSON/ })
+  await writeFiles(folder, { [runFiles.record]: '{"format": 9}' })
+  await t.throwsAsync(readRecord(folder), { code: 'ERR_RUN_RECORD', message: /format 9/ })
+})
+
+test('a checkpoint keeps the state, the position and the best epoch', async (t) => {
+  const folder = await temporaryFolder(t)
+  const state = { step: 6, parameters: tensors(1), moment1: tensors(2), moment2: tensors(3) }
+  const position = { epoch: 2, step: 6, history: [], best: { epoch: 1, metrics: { accuracy: 0.5 } } }
+  await writeCheckpoint(folder, state, position, tensors(4))
+  t.deepEqual(await readCheckpoint(folder), { state, position, best: tensors(4) })
+  await writeCheckpoint(folder, state, position)
+  t.deepEqual((await readCheckpoint(folder)).best, tensors(1))
+  await finishRun(folder, record, tensors(1))
+  await t.throwsAsync(readCheckpoint(folder), { code: 'ERR_RUN_FILE' })
+})
+
+test('another safetensors file is no checkpoint', async (t) => {
+  const folder = await temporaryFolder(t)
+  await finishRun(folder, record, tensors(1))
+  await writeFile(join(folder, runFiles.checkpoint), await readFile(join(folder, runFiles.adapter)))
+  await t.throwsAsync(readCheckpoint(folder), { code: 'ERR_RUN_FILE', message: /not a checkpoint/ })
+})

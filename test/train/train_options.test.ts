@@ -1,0 +1,80 @@
+import test from 'ava'
+import { resolveTrainOptions, type TrainOptions } from '../../lib/train/train_options.js'
+
+const base: TrainOptions = { backbone: 'b', train: 'a.tsv', output: 'out' }
+const resolve = (more: object) => resolveTrainOptions({ ...base, ...more })
+
+test('defaults', (t) => {
+  t.like(resolve({}), {
+    task: { kind: 'classification' },
+    epochs: 3, batchSize: 32, learningRate: 1e-3, warmup: 0.1, schedule: 'linear', seed: 0,
+    trainer: { dropout: 0.1, seed: 0 },
+  })
+})
+
+test('a preset fills in what is not given', (t) => {
+  const settings = resolve({ preset: 'adapter-bert', adapter: { size: 8 }, weightDecay: 0 })
+  t.like(settings, {
+    schedule: 'adapter-bert',
+    trainer: {
+      adapter: { size: 8, initialStd: 1e-3 },
+      head: { pool: 'pooler' },
+      optimizer: { epsilon: 1e-6, biasCorrection: false, weightDecay: 0 },
+    },
+  })
+  t.is(resolve({ preset: 'adapter-bert', head: { pool: 'cls' } }).trainer.head!.pool, 'cls')
+})
+
+const wrong: readonly [object, RegExp][] = [
+  [{ batchsize: 8 }, /"batchsize"; did you mean "batchSize"/],
+  [{ learning_rate: 8 }, /did you mean "learningRate"/],
+  [{ adapter: { siz: 8 } }, /did you mean "size"/],
+  [{ adapter: { size: 0 } }, /adapter\.size/],
+  [{ adapter: { size: 1.5 } }, /adapter\.size/],
+  [{ adapter: { activation: 'gelutanh' } }, /did you mean "gelu_tanh"/],
+  [{ adapter: { initialStd: -1 } }, /initialStd/],
+  [{ learningRate: 0 }, /learningRate.*above 0, not 0/],
+  [{ learningRate: -1e-3 }, /learningRate.*not -0\.001/],
+  [{ learningRate: NaN }, /learningRate.*not NaN/],
+  [{ learningRate: '1e-3' }, /learningRate/],
+  [{ epochs: 0 }, /epochs/],
+  [{ batchSize: 0 }, /batchSize/],
+  [{ batchSize: 2.5 }, /batchSize/],
+  [{ warmup: 1.1 }, /warmup/],
+  [{ weightDecay: -1 }, /weightDecay/],
+  [{ clipNorm: -1 }, /clipNorm/],
+  [{ dropout: 1 }, /dropout/],
+  [{ dropout: { hiden: 0.1 } }, /did you mean "hidden"/],
+  [{ maxLength: 0 }, /maxLength/],
+  [{ seed: -1 }, /seed/],
+  [{ threads: 0 }, /threads/],
+  [{ trainRows: 0 }, /trainRows/],
+  [{ earlyStopping: 0 }, /earlyStopping/],
+  [{ schedule: 'cosine' }, /schedule/],
+  [{ metric: 'acuracy' }, /did you mean "accuracy"/],
+  [{ task: 'clasification' }, /did you mean "classification"/],
+  [{ preset: 'houlsby' }, /did you mean "houlsby2019"/],
+  [{ head: { pool: 'max' } }, /head\.pool/],
+  [{ trainable: ['adapter'] }, /did you mean "adapters"/],
+  [{ trainable: [] }, /trainable/],
+  [{ columns: { txt: 'a' } }, /did you mean "text"/],
+  [{ train: undefined }, /"train"/],
+  [{ train: 5 }, /"train"/],
+  [{ validation: {} }, /"validation"/],
+  [{ backbone: '' }, /"backbone"/],
+  [{ output: undefined }, /"output"/],
+  [{ overwrite: 'yes' }, /"overwrite"/],
+  [{ signal: {} }, /"signal"/],
+  [{ onProgress: 5 }, /"onProgress"/],
+  [{ resume: true }, /"resume"/],
+]
+
+for (const [options, message] of wrong) {
+  test(`refuses ${JSON.stringify(options, (_, value: unknown) => (typeof value === 'number' || value === undefined ? String(value) : value))}`, (t) => {
+    t.throws(() => resolve(options), { code: 'ERR_OPTION', message })
+  })
+}
+
+test('no options at all', (t) => {
+  t.throws(() => resolveTrainOptions(undefined as never), { code: 'ERR_OPTION' })
+})

@@ -1,0 +1,67 @@
+/** Options are checked before any work, and errors say what was expected. */
+import test from 'ava'
+import { OptionError } from '../../lib/errors.js'
+import { resolveTrainerOptions, type TrainerOptions } from '../../lib/train/trainer_options.js'
+
+const resolve = (options: object) =>
+  resolveTrainerOptions({ task: { kind: 'classification', outputs: 2 }, ...options } as TrainerOptions)
+
+test('defaults', (t) => {
+  const model = resolve({})
+  t.deepEqual(model.adapter, { size: 64, activation: 'gelu_tanh', initialStd: 1e-2, layers: 'all' })
+  t.deepEqual(model.trainable, ['adapters', 'layerNorm', 'head'])
+  t.deepEqual(model.dropout, { hidden: 0, attention: 0, head: 0 })
+  t.deepEqual(model.optimizer, {
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 0.01,
+    biasCorrection: true,
+    clipNorm: 1,
+  })
+  t.is(model.pool, 'cls')
+})
+
+test('training all, or the top layers, means no adapters', (t) => {
+  t.is(resolve({ trainable: 'all' }).adapter, false)
+  t.is(resolve({ trainable: { topLayers: 2 } }).adapter, false)
+  t.is(resolve({ trainable: ['layerNorm', 'head'] }).adapter, false)
+})
+
+test('outputs come from the labels or the kind', (t) => {
+  t.is(resolve({ task: { kind: 'classification', labels: ['a', 'b', 'c'] } }).outputs, 3)
+  t.is(resolve({ task: { kind: 'regression' } }).outputs, 1)
+  t.is(resolve({ task: 'span' }).outputs, 2)
+})
+
+const wrong: readonly [object, string, RegExp][] = [
+  [{ adapter: { size: 0 } }, 'adapter.size', /whole number/],
+  [{ adapter: { size: 1.5 } }, 'adapter.size', /whole number/],
+  [{ adapter: { sise: 8 } }, 'sise', /did you mean "size"/],
+  [{ adapter: { activation: 'geluTanh' } }, 'adapter.activation', /did you mean "gelu_tanh"/],
+  [{ adapter: { initialStd: -1 } }, 'adapter.initialStd', /at least 0/],
+  [{ adapter: { layers: [] } }, 'adapter.layers', /list of layers/],
+  [{ dropOut: 0.1 }, 'dropOut', /did you mean "dropout"/],
+  [{ dropout: 1 }, 'dropout', /below 1/],
+  [{ dropout: { hidden: Number.NaN } }, 'dropout.hidden', /not NaN/],
+  [{ head: { pool: 'first' } }, 'head.pool', /cls, mean, pooler/],
+  [{ trainable: ['adapter'] }, 'trainable', /did you mean "adapters"/],
+  [{ trainable: [] }, 'trainable', /at least one/],
+  [{ trainable: { topLayers: 0 } }, 'trainable.topLayers', /whole number/],
+  [{ optimizer: { beta: 1 } }, 'beta', /did you mean "betas"/],
+  [{ optimizer: { betas: [0.9, 1] } }, 'optimizer.betas', /below 1/],
+  [{ optimizer: { epsilon: 0 } }, 'optimizer.epsilon', /above 0/],
+  [{ seed: -1 }, 'seed', /whole number/],
+  [{ precision: 'bf17' }, 'precision', /one of/],
+  [{ task: { kind: 'regresion' } }, 'task.kind', /did you mean "regression"/],
+  [{ task: { kind: 'classification' } }, 'task.outputs', /whole number/],
+  [{ task: { kind: 'span', outputs: 3 } }, 'task.outputs', /2 for span/],
+]
+
+for (const [options, option, message] of wrong) {
+  test(`${JSON.stringify(options)} is refused`, (t) => {
+    const error = t.throws(() => resolve(options), { instanceOf: OptionError, code: 'ERR_OPTION' })
+    t.is(error.details.option, option)
+    t.regex(error.message, message)
+  })
+}
