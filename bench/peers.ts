@@ -46,7 +46,10 @@ function torchLines(script: string, extra: string[]): Record<string, unknown>[] 
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, OMP_NUM_THREADS: args.threads },
   })
-  return readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+  return readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
 for (let round = 0; round < Number(args.rounds); round++) {

@@ -32,7 +32,8 @@ function edits(a: string, b: string): number {
     for (let j = 1; j <= b.length; j++) {
       const change = above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
       row[j] = Math.min(change, above[j]! + 1, row[j - 1]! + 1)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) row[j] = Math.min(row[j]!, before[j - 2]! + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        row[j] = Math.min(row[j]!, before[j - 2]! + 1)
     }
     before = above
     above = row
@@ -64,7 +65,11 @@ export function checkKeys(where: string, options: object, known: readonly string
 
 /** An OptionError for a value that does not fit. */
 export function wrongOption(option: string, expected: string, got: unknown): OptionError {
-  return new OptionError('ERR_OPTION', `option "${option}" must be ${expected}, not ${show(got)}`, { option, got, expected })
+  return new OptionError('ERR_OPTION', `option "${option}" must be ${expected}, not ${show(got)}`, {
+    option,
+    got,
+    expected,
+  })
 }
 
 export function show(value: unknown): string {

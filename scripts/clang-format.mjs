@@ -14,7 +14,9 @@ const files = ['native', 'test/native'].flatMap((folder) =>
 const mode = process.argv.includes('--check') ? ['--dry-run', '--Werror'] : ['-i']
 const run = spawnSync(tool, [...mode, ...files], { stdio: 'inherit' })
 if (run.error) {
-  console.error(`${tool} was not found (pip install clang-format, or set CLANG_FORMAT); native sources were not looked at`)
+  console.error(
+    `${tool} was not found (pip install clang-format, or set CLANG_FORMAT); native sources were not looked at`,
+  )
   process.exit(process.env.CI ? 1 : 0)
 }
 process.exit(run.status ?? 1)

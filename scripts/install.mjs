@@ -29,7 +29,8 @@ function main() {
       return say('the native addon is up to date')
     }
     const wanted = Object.keys(options).length > 0
-    if (!wanted && existsSync(prebuiltFile())) return say(`uses the prebuilt addon for ${process.platform}-${process.arch}`)
+    if (!wanted && existsSync(prebuiltFile()))
+      return say(`uses the prebuilt addon for ${process.platform}-${process.arch}`)
   }
   if (process.platform === 'win32') {
     fail(['Windows is not supported directly; install inside WSL 2 (https://learn.microsoft.com/windows/wsl/install)'])

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -25,7 +26,10 @@ export function computeStamp(options = buildOptions()) {
     .filter((entry) => entry.isFile() && /\.(cc|h|inc|cu|cuh)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
   for (const file of [...files.sort(), join(root, 'CMakeLists.txt')]) {
-    hash.update(`${relative(root, file)}\0`).update(readFileSync(file)).update('\0')
+    hash
+      .update(`${relative(root, file)}\0`)
+      .update(readFileSync(file))
+      .update('\0')
   }
   return hash.update(JSON.stringify([options, process.platform, process.arch])).digest('hex')
 }
@@ -57,12 +61,9 @@ export function missingTools() {
 export function compileAddon(options = buildOptions()) {
   const cmakeJs = join(dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin', 'cmake-js')
   const definitions = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`)
-  const parallel = ['--parallel', String(Math.max(1, Math.min(8, availableCores())))]
+  const jobs = Number(process.env.ONNX_ADAPTERS_BUILD_JOBS) || Math.min(8, availableParallelism())
+  const parallel = ['--parallel', String(jobs)]
   const args = [cmakeJs, 'compile', '--log-level', 'error', '--directory', root, '--out', buildFolder]
   const run = spawnSync(process.execPath, [...args, ...parallel, ...definitions], { cwd: root, stdio: 'inherit' })
   return run.status === 0 && existsSync(addonFile)
-}
-
-function availableCores() {
-  return Number(process.env.ONNX_ADAPTERS_BUILD_JOBS) || 2
 }

@@ -2,6 +2,7 @@
 // and the programs without Node alone. Its last line is `N passed, N failed, N skipped`; the exit code says the same.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { buildFolder, root } from './native.mjs'
 
@@ -32,7 +33,10 @@ function watch(command, args, environment = {}) {
   return new Promise((done) => {
     const child = spawn(command, args, { cwd: root, env: { ...process.env, ...environment } })
     let text = ''
-    for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
+    for (const [from, to] of [
+      [child.stdout, process.stdout],
+      [child.stderr, process.stderr],
+    ]) {
       from.setEncoding('utf8').on('data', (chunk) => {
         text += chunk
         to.write(chunk)
@@ -72,8 +76,23 @@ async function runAva(files) {
 
 /** The recorded op cases again, without Node: every instruction set, several threads, no allocation in a warm step. */
 async function runPrograms() {
-  require('configuring the native tests', 'cmake', ['-S', root, '-B', nativeBuild, '-DOA_TESTS=ON', '-DOA_ADDON=OFF', '-DCMAKE_BUILD_TYPE=Release', '-Wno-dev', '--log-level=WARNING'])
-  require('building the native tests', 'cmake', ['--build', nativeBuild, '--parallel', '2'])
+  require('configuring the native tests', 'cmake', [
+    '-S',
+    root,
+    '-B',
+    nativeBuild,
+    '-DOA_TESTS=ON',
+    '-DOA_ADDON=OFF',
+    '-DCMAKE_BUILD_TYPE=Release',
+    '-Wno-dev',
+    '--log-level=WARNING',
+  ])
+  require('building the native tests', 'cmake', [
+    '--build',
+    nativeBuild,
+    '--parallel',
+    String(Math.min(8, availableParallelism())),
+  ])
   add(countsOf(await watch(join(nativeBuild, 'oa_selftest'), []), programSummary))
   const files = existsSync(recordings) ? readdirSync(recordings).map((name) => join(recordings, name)) : []
   if (files.length === 0) return
@@ -93,7 +112,11 @@ async function main() {
   const chosen = args.filter((arg) => !arg.startsWith('--'))
   require('building the addon', process.execPath, [join(root, 'scripts', 'install.mjs')])
   rmSync(join(root, 'dist-test'), { recursive: true, force: true })
-  require('compiling the tests', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.test.json'])
+  require('compiling the tests', process.execPath, [
+    join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
+    '-p',
+    'tsconfig.test.json',
+  ])
   if (chosen.length > 0) await runAva(chosen.map(compiled))
   else if (smoke) await runAva(['dist-test/test/smoke.test.js'])
   else if (native) await runAva(['dist-test/test/ops/*.test.js'])

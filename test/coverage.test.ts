@@ -10,8 +10,10 @@ import { reference } from './support/reference.js'
 /** Op names that appear in the test files: `testOp('name'`, or by hand in a file of their own. */
 function testedByName(): Set<string> {
   const folder = packagePath('test', 'ops')
-  const text = readdirSync(folder).map(file => readFileSync(`${folder}/${file}`, 'utf8')).join('\n')
-  const listed = [...text.matchAll(/(?:testOp|testOptimizerOp)\(\s*'(\w+)'/g)].map(match => match[1]!)
+  const text = readdirSync(folder)
+    .map((file) => readFileSync(`${folder}/${file}`, 'utf8'))
+    .join('\n')
+  const listed = [...text.matchAll(/(?:testOp|testOptimizerOp)\(\s*'(\w+)'/g)].map((match) => match[1]!)
   return new Set(listed)
 }
 
@@ -26,22 +28,33 @@ function testedByGradients(): Set<string> {
   return covered
 }
 
-test('every op has cases', t => {
+test('every op has cases', (t) => {
   const covered = new Set([...testedByName(), ...testedByGradients()])
-  t.deepEqual(ops.map(op => op.name).filter(name => !covered.has(name)), [])
+  t.deepEqual(
+    ops.map((op) => op.name).filter((name) => !covered.has(name)),
+    [],
+  )
 })
 
-test('every op has a reference, and every reference an op', t => {
-  t.deepEqual(Object.keys(reference).sort(), ops.map(op => op.name).sort())
+test('every op has a reference, and every reference an op', (t) => {
+  t.deepEqual(Object.keys(reference).sort(), ops.map((op) => op.name).sort())
 })
 
-test('the native list of ops is the same', t => {
-  const ours = ops.map(op => ({ code: op.code, name: op.name, operands: operandSignature(op), attributes: attributeSignature(op) }))
+test('the native list of ops is the same', (t) => {
+  const ours = ops.map((op) => ({
+    code: op.code,
+    name: op.name,
+    operands: operandSignature(op),
+    attributes: attributeSignature(op),
+  }))
   t.deepEqual([...describe().ops], ours)
 })
 
-test('opcodes.h is what the addon was built from', t => {
+test('opcodes.h is what the addon was built from', (t) => {
   const header = readFileSync(packagePath('native', 'ops', 'opcodes.h'), 'utf8')
-  const lines = [...header.matchAll(/OP\((\d+), (\w+),/g)].map(match => `${match[1]} ${match[2]}`)
-  t.deepEqual(lines, describe().ops.map(op => `${op.code} ${op.name}`))
+  const lines = [...header.matchAll(/OP\((\d+), (\w+),/g)].map((match) => `${match[1]} ${match[2]}`)
+  t.deepEqual(
+    lines,
+    describe().ops.map((op) => `${op.code} ${op.name}`),
+  )
 })

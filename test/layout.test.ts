@@ -10,10 +10,10 @@ const sources = ['.ts', '.mjs', '.cc', '.h', '.inc', '.cu', '.cuh', '.py']
 
 function files(...folders: string[]): string[] {
   return folders
-    .filter(folder => existsSync(packagePath(folder)))
-    .flatMap(folder => readdirSync(packagePath(folder), { recursive: true, withFileTypes: true }))
-    .filter(entry => entry.isFile())
-    .map(entry => relative(packageRoot, join(entry.parentPath, entry.name)))
+    .filter((folder) => existsSync(packagePath(folder)))
+    .flatMap((folder) => readdirSync(packagePath(folder), { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(packageRoot, join(entry.parentPath, entry.name)))
 }
 
 function read(file: string): string {
@@ -27,7 +27,7 @@ function isSource(file: string): boolean {
 /** Files that a TypeScript file imports, types too, as paths from the root. */
 function importsOf(file: string): string[] {
   const found = read(file).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)
-  return [...found].map(match => join(dirname(file), match[1]!.replace(/\.js$/, '.ts')))
+  return [...found].map((match) => join(dirname(file), match[1]!.replace(/\.js$/, '.ts')))
 }
 
 /** The stage of a lib file: its folder, or its name at the top. */
@@ -48,16 +48,18 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   version: ['runtime'],
   ir: ['errors'],
   ops: ['errors', 'ir'],
-  ...Object.fromEntries(compiler.map(name => [name, base])),
-  ...Object.fromEntries(data.map(name => [name, ['errors', 'options', ...data]])),
+  ...Object.fromEntries(compiler.map((name) => [name, base])),
+  ...Object.fromEntries(data.map((name) => [name, ['errors', 'options', ...data]])),
   runtime: [...base, ...compiler],
   train: [...base, ...compiler, ...data, ...outer, 'runtime', 'version'],
-  ...Object.fromEntries(outer.map(name => [name, [...base, ...compiler, ...data, ...outer, 'runtime', 'train', 'version']])),
+  ...Object.fromEntries(
+    outer.map((name) => [name, [...base, ...compiler, ...data, ...outer, 'runtime', 'train', 'version']]),
+  ),
 }
 
-test('lib imports go one way', t => {
+test('lib imports go one way', (t) => {
   const wrong: string[] = []
-  for (const file of files('lib').filter(name => name.endsWith('.ts'))) {
+  for (const file of files('lib').filter((name) => name.endsWith('.ts'))) {
     const from = stage(file)
     if (from === 'index' || from === 'cli') continue
     for (const target of importsOf(file)) {
@@ -68,10 +70,14 @@ test('lib imports go one way', t => {
   t.deepEqual(wrong, [])
 })
 
-test('every import of lib exists', t => {
+test('every import of lib exists', (t) => {
   const missing = files('lib')
-    .filter(file => file.endsWith('.ts'))
-    .flatMap(file => importsOf(file).filter(target => !existsSync(packagePath(target))).map(target => `${file}: ${target}`))
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) =>
+      importsOf(file)
+        .filter((target) => !existsSync(packagePath(target)))
+        .map((target) => `${file}: ${target}`),
+    )
   t.deepEqual(missing, [])
 })
 
@@ -85,7 +91,7 @@ const nativeOrder: Readonly<Record<string, readonly string[]>> = {
   replay: ['base', 'cpu', 'cuda', 'ops', 'runtime', 'replay'],
 }
 
-test('native includes go one way', t => {
+test('native includes go one way', (t) => {
   const wrong: string[] = []
   for (const file of files('native').filter(isSource)) {
     const order = nativeOrder[file.split('/')[1]!]
@@ -101,54 +107,74 @@ test('native includes go one way', t => {
   t.deepEqual(wrong, [])
 })
 
-test('napi.h is seen only in native/napi', t => {
-  const wrong = files('native').filter(file => isSource(file) && !file.startsWith('native/napi/') && /#include [<"](napi|node_api)/.test(read(file)))
+test('napi.h is seen only in native/napi', (t) => {
+  const wrong = files('native').filter(
+    (file) => isSource(file) && !file.startsWith('native/napi/') && /#include [<"](napi|node_api)/.test(read(file)),
+  )
   t.deepEqual(wrong, [])
 })
 
-test('CUDA headers are seen only in native/cuda and *_cuda.cu', t => {
+test('CUDA headers are seen only in native/cuda and *_cuda.cu', (t) => {
   const inPlace = (file: string) => file.startsWith('native/cuda/') || file.endsWith('_cuda.cu')
-  const wrong = files('native').filter(file => isSource(file) && !inPlace(file) && /#include [<"](cuda|cublas)/.test(read(file)))
+  const wrong = files('native').filter(
+    (file) => isSource(file) && !inPlace(file) && /#include [<"](cuda|cublas)/.test(read(file)),
+  )
   t.deepEqual(wrong, [])
 })
 
-test('only binding.ts names the binary', t => {
-  const wrong = files('lib').filter(file => file.endsWith('.ts') && read(file).includes('onnx_adapters.node'))
-  t.deepEqual(wrong.filter(file => file !== 'lib/runtime/binding.ts'), [])
+test('only binding.ts names the binary', (t) => {
+  const wrong = files('lib').filter((file) => file.endsWith('.ts') && read(file).includes('onnx_adapters.node'))
+  t.deepEqual(
+    wrong.filter((file) => file !== 'lib/runtime/binding.ts'),
+    [],
+  )
 })
 
-test('no folder is called utils, helpers, common or misc', t => {
-  const wrong = files('lib', 'native', 'test', 'bench').filter(file => /(^|\/)(utils?|helpers?|common|misc)(\/|\.)/.test(file))
+test('no folder is called utils, helpers, common or misc', (t) => {
+  const wrong = files('lib', 'native', 'test', 'bench').filter((file) =>
+    /(^|\/)(utils?|helpers?|common|misc)(\/|\.)/.test(file),
+  )
   t.deepEqual(wrong, [])
 })
 
-test(`no source file has more than ${largestFile} lines`, t => {
+test(`no source file has more than ${largestFile} lines`, (t) => {
   const long = files('lib', 'native', 'test', 'bench', 'scripts', 'bin')
     .filter(isSource)
-    .map(file => [file, read(file).split('\n').length - 1] as const)
+    .map((file) => [file, read(file).split('\n').length - 1] as const)
     .filter(([, lines]) => lines > largestFile)
   t.deepEqual(long, [])
 })
 
-test('an op has its rooms: lib, native, test', t => {
+test('an op has its rooms: lib, native, test', (t) => {
   // A backward op lives in the files of its forward op; linear's two are called after what they give.
   const stem = (name: string) => name.replace(/_backward$/, '').replace(/^linear_d[wx]$/, 'linear')
-  const missing = [...new Set(ops.map(op => stem(op.name)))]
-    .flatMap(name => [`lib/ops/${name}.ts`, `native/ops/${name}.h`, `native/ops/${name}_cpu.cc`, `test/ops/${name}.test.ts`])
-    .filter(file => !existsSync(packagePath(file)))
+  const missing = [...new Set(ops.map((op) => stem(op.name)))]
+    .flatMap((name) => [
+      `lib/ops/${name}.ts`,
+      `native/ops/${name}.h`,
+      `native/ops/${name}_cpu.cc`,
+      `test/ops/${name}.test.ts`,
+    ])
+    .filter((file) => !existsSync(packagePath(file)))
   t.deepEqual(missing, [])
 })
 
-test('CONTRIBUTING.md maps every folder of lib/ and native/', t => {
+test('CONTRIBUTING.md maps every folder of lib/ and native/', (t) => {
   const map = read('CONTRIBUTING.md')
   const missing = ['lib', 'native']
-    .flatMap(top => readdirSync(packagePath(top), { withFileTypes: true }).filter(entry => entry.isDirectory()).map(entry => entry.name))
-    .filter(name => !new RegExp(`\\b${name}/`).test(map))
+    .flatMap((top) =>
+      readdirSync(packagePath(top), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => entry.name),
+    )
+    .filter((name) => !new RegExp(`\\b${name}/`).test(map))
   t.deepEqual(missing, [])
 })
 
-test('nothing is left to do in the sources', t => {
+test('nothing is left to do in the sources', (t) => {
   const mark = new RegExp(['TO' + 'DO', 'FIX' + 'ME', 'XX' + 'X'].join('|'))
-  const wrong = files('lib', 'native', 'test', 'bench', 'scripts').filter(file => isSource(file) && mark.test(read(file)))
+  const wrong = files('lib', 'native', 'test', 'bench', 'scripts').filter(
+    (file) => isSource(file) && mark.test(read(file)),
+  )
   t.deepEqual(wrong, [])
 })

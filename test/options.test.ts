@@ -14,7 +14,10 @@ test('a misspelt name finds the right one', (t) => {
 })
 
 test('an unknown key is refused with the name that was meant', (t) => {
-  const error = t.throws(() => checkKeys('train', { batchsize: 1 }, known), { code: 'ERR_OPTION', message: /"batchsize"; did you mean "batchSize"\?/ })
+  const error = t.throws(() => checkKeys('train', { batchsize: 1 }, known), {
+    code: 'ERR_OPTION',
+    message: /"batchsize"; did you mean "batchSize"\?/,
+  })
   t.like(error, { details: { option: 'batchsize', suggestion: 'batchSize' } })
   t.notThrows(() => checkKeys('train', { batchSize: 1 }, known))
 })
@@ -22,7 +25,8 @@ test('an unknown key is refused with the name that was meant', (t) => {
 test('numbers outside their range', (t) => {
   const range = { least: 1, integer: true }
   t.is(checkNumber('n', 3, range), 3)
-  for (const value of [0, 1.5, NaN, Infinity, '3', undefined, null]) t.throws(() => checkNumber('n', value, range), { code: 'ERR_OPTION' })
+  for (const value of [0, 1.5, NaN, Infinity, '3', undefined, null])
+    t.throws(() => checkNumber('n', value, range), { code: 'ERR_OPTION' })
   t.throws(() => checkNumber('n', 0, { above: 0 }), { message: 'option "n" must be a number above 0, not 0' })
   t.throws(() => checkNumber('n', 1, { least: 0, below: 1 }), { code: 'ERR_OPTION' })
   t.is(checkNumber('n', 0, { least: 0, below: 1 }), 0)
@@ -30,6 +34,8 @@ test('numbers outside their range', (t) => {
 
 test('a value that is none of the choices', (t) => {
   t.is(checkChoice('pool', 'cls', ['cls', 'mean']), 'cls')
-  t.throws(() => checkChoice('pool', 'meen', ['cls', 'mean']), { message: /one of cls, mean, not "meen"; did you mean "mean"\?/ })
+  t.throws(() => checkChoice('pool', 'meen', ['cls', 'mean']), {
+    message: /one of cls, mean, not "meen"; did you mean "mean"\?/,
+  })
   t.throws(() => checkChoice('pool', undefined, ['cls', 'mean']), { code: 'ERR_OPTION' })
 })

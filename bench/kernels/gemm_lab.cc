@@ -89,7 +89,9 @@ struct Lab {
     const float factor = unknown;
     std::vector<float> out(static_cast<size_t>(chunks));
     const Timing t = measure(budget, [&] {
-      pool.parallel_for(chunks, [&](int64_t c, int) { out[static_cast<size_t>(c)] = multiply_add_chains(rounds, factor); });
+      pool.parallel_for(chunks, [&](int64_t c, int) {
+        out[static_cast<size_t>(c)] = multiply_add_chains(rounds, factor);
+      });
     });
     const double rate = static_cast<double>(chunks) * rounds * 12 * kLanes * 2 / t.best * 1e-9;
     roof = std::max(roof, rate);
@@ -128,7 +130,8 @@ struct Lab {
       line(name, flops * static_cast<double>(repeat), [&] { for (int64_t i = 0; i < repeat; ++i) work(); });
     };
     repeated("q k", [&] {
-      gemm_strided(scores.data(), length, qkv.data(), ld, 1, transposed.data(), length, length, length, width, 0.2f, false);
+      gemm_strided(scores.data(), length, qkv.data(), ld, 1, transposed.data(), length, length, length, width, 0.2f,
+                   false);
     });
     repeated("p v", [&] {
       gemm_strided(y.data(), ld, scores.data(), length, 1, qkv.data(), ld, length, width, length, 1.0f, false);

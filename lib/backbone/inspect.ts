@@ -40,11 +40,23 @@ export async function inspect(path: string, options: InspectOptions = {}): Promi
   const { verify = true } = options
   const backbone = await loadBackbone(path, { verify })
   const { maxAbsDifference = null, warning } = verify ? await backbone.verify() : {}
-  const { architecture, layers, hidden, heads, feedForward, activation, vocabulary, positions, pooler, parameters } = backbone.config
+  const { architecture, layers, hidden, heads, feedForward, activation, vocabulary, positions, pooler, parameters } =
+    backbone.config
   const trainedParameters = Object.fromEntries(sizes.map((size) => [size, countTrained(backbone.config, size)]))
   return {
-    architecture, layers, hidden, heads, feedForward, activation, vocabulary, positions, pooler, parameters,
-    trainedParameters, maxAbsDifference, ...(warning ? { warning } : {}),
+    architecture,
+    layers,
+    hidden,
+    heads,
+    feedForward,
+    activation,
+    vocabulary,
+    positions,
+    pooler,
+    parameters,
+    trainedParameters,
+    maxAbsDifference,
+    ...(warning ? { warning } : {}),
   }
 }
 

@@ -48,10 +48,14 @@ async function hashModel(file: string): Promise<string> {
 async function loadTokenizer(files: BackboneFiles, { config }: ImportedEncoder): Promise<Tokenizer> {
   if (files.tokenizer === undefined) {
     const folder = dirname(files.model)
-    throw new DataError('ERR_TOKENIZER', `${folder}: no tokenizer.json beside the model; text cannot be read without one`, {
-      file: files.model,
-      expected: join(folder, 'tokenizer.json'),
-    })
+    throw new DataError(
+      'ERR_TOKENIZER',
+      `${folder}: no tokenizer.json beside the model; text cannot be read without one`,
+      {
+        file: files.model,
+        expected: join(folder, 'tokenizer.json'),
+      },
+    )
   }
   const tokenizer = await Tokenizer.load(files.tokenizer)
   if (tokenizer.vocabularySize > config.vocabulary) {

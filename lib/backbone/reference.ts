@@ -21,7 +21,10 @@ export interface ReferenceSubject {
 }
 
 /** @param rows without padding */
-export async function referenceHidden(subject: ReferenceSubject, rows: readonly ReferenceRow[]): Promise<ReferenceAnswer> {
+export async function referenceHidden(
+  subject: ReferenceSubject,
+  rows: readonly ReferenceRow[],
+): Promise<ReferenceAnswer> {
   const { file, value, inputNames, fixedShape } = subject
   const rest = { output: value, inputNames, fixedShape, rows }
   const model = decodeModel(await readFile(file), file)
@@ -66,7 +69,11 @@ function ask(request: ReferenceRequest): Promise<ReferenceAnswer> {
   const script = fileURLToPath(new URL('./verify_child.js', import.meta.url))
   return new Promise((finish) => {
     // `advanced` carries typed arrays as they are. What the library prints goes nowhere.
-    const child = fork(script, [], { serialization: 'advanced', stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
+    const child = fork(script, [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      execArgv: [],
+    })
     child.once('message', (message) => finish(message as ReferenceAnswer))
     child.once('error', (error) => finish({ kind: 'failed', reason: error.message }))
     child.once('exit', (code, signal) => finish({ kind: 'failed', reason: `the process ended with ${signal ?? code}` }))

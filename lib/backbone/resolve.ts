@@ -26,7 +26,11 @@ export async function resolveBackbone(path: string): Promise<BackboneFiles> {
   const kind = await kindOf(given)
   if (kind === 'file') return describeFiles(given)
   if (kind === undefined) {
-    throw missing(`${path}: no such folder or file; a backbone is a folder with ${modelPaths.join(' or ')}, or an .onnx file`, path, [given])
+    throw missing(
+      `${path}: no such folder or file; a backbone is a folder with ${modelPaths.join(' or ')}, or an .onnx file`,
+      path,
+      [given],
+    )
   }
   const candidates = modelPaths.map((part) => join(given, part))
   for (const model of candidates) if ((await kindOf(model)) === 'file') return describeFiles(model)
@@ -43,7 +47,8 @@ async function describeFiles(model: string): Promise<BackboneFiles> {
   const beside = dirname(model)
   const above = basename(beside) === 'onnx' ? [dirname(beside)] : []
   const find = async (name: string): Promise<string | undefined> => {
-    for (const folder of [beside, ...above]) if ((await kindOf(join(folder, name))) === 'file') return join(folder, name)
+    for (const folder of [beside, ...above])
+      if ((await kindOf(join(folder, name))) === 'file') return join(folder, name)
     return undefined
   }
   return {

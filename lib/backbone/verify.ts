@@ -47,7 +47,8 @@ const warnAbove = 2e-5
  */
 export async function verifyAgainstRuntime(subject: VerifySubject): Promise<Verification> {
   const runtime = runtimeVersion()
-  if (runtime === undefined) return { warning: notChecked('onnxruntime-node is not installed (npm install onnxruntime-node)') }
+  if (runtime === undefined)
+    return { warning: notChecked('onnxruntime-node is not installed (npm install onnxruntime-node)') }
   const cache = join(cacheFolder(), 'verified', `${await cacheKey(subject, runtime)}.json`)
   const difference = (await readCached(cache)) ?? (await measure(subject))
   if (typeof difference === 'string') return { warning: notChecked(difference) }
@@ -58,7 +59,10 @@ export async function verifyAgainstRuntime(subject: VerifySubject): Promise<Veri
     .catch(() => undefined) // A cache that cannot be written costs time, nothing else.
   const scale = Math.max(1, largest)
   if (!subject.half && maxAbsDifference > warnAbove * scale) {
-    return { maxAbsDifference, warning: `the imported encoder differs from ONNX Runtime by ${maxAbsDifference.toExponential(1)}, more than usual` }
+    return {
+      maxAbsDifference,
+      warning: `the imported encoder differs from ONNX Runtime by ${maxAbsDifference.toExponential(1)}, more than usual`,
+    }
   }
   return { maxAbsDifference }
 }
@@ -142,7 +146,9 @@ async function readCached(file: string): Promise<Difference | undefined> {
   if (text === undefined) return undefined
   try {
     const { maxAbsDifference, largest } = JSON.parse(text) as Partial<Difference>
-    return typeof maxAbsDifference === 'number' && typeof largest === 'number' ? { maxAbsDifference, largest } : undefined
+    return typeof maxAbsDifference === 'number' && typeof largest === 'number'
+      ? { maxAbsDifference, largest }
+      : undefined
   } catch {
     return undefined
   }

@@ -3,7 +3,9 @@
  * ours. Gets one ReferenceRequest by message, answers with one ReferenceAnswer, and ends.
  */
 
+import type * as OnnxRuntime from 'onnxruntime-node'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
+import { halfToFloat } from '../ir/content.js'
 
 export interface ReferenceRequest {
   /** Model file. */
@@ -32,7 +34,7 @@ export type ReferenceAnswer =
       readonly hidden: readonly Float32Array[]
     }
 
-type Runtime = typeof import('onnxruntime-node')
+type Runtime = typeof OnnxRuntime
 
 async function answer(request: ReferenceRequest): Promise<ReferenceAnswer> {
   let runtime: Runtime
@@ -51,7 +53,10 @@ async function answer(request: ReferenceRequest): Promise<ReferenceAnswer> {
 
 async function compute(runtime: Runtime, request: ReferenceRequest): Promise<ReferenceAnswer> {
   // Without its optimisations: they replace exact functions by approximations (GELU).
-  const session = await runtime.InferenceSession.create(request.model, { graphOptimizationLevel: 'disabled', intraOpNumThreads: 1 })
+  const session = await runtime.InferenceSession.create(request.model, {
+    graphOptimizationLevel: 'disabled',
+    intraOpNumThreads: 1,
+  })
   const batches = fitRows(request.rows, request.fixedShape)
   const rows: ReferenceRow[] = []
   const hidden: Float32Array[] = []
@@ -82,7 +87,9 @@ function feeds(
   const result: Record<string, Tensor> = {}
   for (const input of session.inputMetadata) {
     if (!input.isTensor) throw new Error(`input "${input.name}" is not a tensor`)
-    const values = rows.flatMap(({ ids, types }) => (input.name === names.ids ? ids : input.name === names.types ? types : ids.map(() => 1)))
+    const values = rows.flatMap(({ ids, types }) =>
+      input.name === names.ids ? ids : input.name === names.types ? types : ids.map(() => 1),
+    )
     result[input.name] = makeTensor(runtime, input.type, values, shape)
   }
   return result
@@ -105,14 +112,7 @@ function toFloats(tensor: Tensor): Float32Array {
   if (tensor.type === 'float32') return tensor.data as Float32Array
   if (tensor.type !== 'float16') throw new Error(`the hidden states are ${tensor.type}, expected float32 or float16`)
   // Bits of half floats, or the floats themselves where the engine has a Float16Array.
-  return tensor.data instanceof Uint16Array ? Float32Array.from(tensor.data, halfToFloat) : Float32Array.from(tensor.data as Float32Array)
-}
-
-function halfToFloat(bits: number): number {
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 0x3ff
-  const size = exponent === 0 ? fraction * 2 ** -24 : exponent === 31 ? (fraction ? NaN : Infinity) : (1 + fraction / 1024) * 2 ** (exponent - 15)
-  return bits & 0x8000 ? -size : size
+  return tensor.data instanceof Uint16Array ? halfToFloat(tensor.data) : Float32Array.from(tensor.data as Float32Array)
 }
 
 process.once('message', (request: ReferenceRequest) => {

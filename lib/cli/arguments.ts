@@ -9,7 +9,10 @@ export function number(text: string): number {
 }
 
 export function list(text: string): string[] {
-  return text.split(',').map((part) => part.trim()).filter((part) => part !== '')
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
 }
 
 /** `0.1`, or `hidden=0.1,attention=0,head=0.2`. */

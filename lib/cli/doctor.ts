@@ -40,7 +40,10 @@ function describeReport({ version, node, platform, onnxruntime, cores, addon }: 
   const rows: [string, string][] = [
     ['onnx-adapters', version],
     ['node', `${node}, ${platform}`],
-    ['onnxruntime-node', onnxruntime ?? 'not installed: imported models cannot be checked against it (npm install onnxruntime-node)'],
+    [
+      'onnxruntime-node',
+      onnxruntime ?? 'not installed: imported models cannot be checked against it (npm install onnxruntime-node)',
+    ],
   ]
   if (!addon.ok) return table([...rows, ['cores', String(cores)], ['addon', addon.reason]])
   const [best, ...others] = addon.isas

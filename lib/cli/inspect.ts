@@ -27,16 +27,24 @@ export function inspectCommand(): Command {
 
 function describeInspection(inspection: Inspection): string {
   const { trainedParameters, maxAbsDifference, parameters, ...rest } = inspection
-  const sizes = Object.entries(trainedParameters).map(([size, trained]) => `${count(trained)} with adapters of size ${size}`)
+  const sizes = Object.entries(trainedParameters).map(
+    ([size, trained]) => `${count(trained)} with adapters of size ${size}`,
+  )
   return table([
     ['architecture', rest.architecture],
-    ['layers', `${rest.layers}, hidden ${rest.hidden}, ${rest.heads} heads, feed-forward ${rest.feedForward} (${rest.activation})`],
+    [
+      'layers',
+      `${rest.layers}, hidden ${rest.hidden}, ${rest.heads} heads, feed-forward ${rest.feedForward} (${rest.activation})`,
+    ],
     ['vocabulary', count(rest.vocabulary)],
     ['positions', count(rest.positions)],
     ['pooler', rest.pooler ? 'yes' : 'no'],
     ['parameters', count(parameters)],
     ['trained, without head', sizes.join('; ')],
-    ['ONNX Runtime', maxAbsDifference === null ? 'not compared' : `largest difference ${maxAbsDifference.toExponential(1)}`],
+    [
+      'ONNX Runtime',
+      maxAbsDifference === null ? 'not compared' : `largest difference ${maxAbsDifference.toExponential(1)}`,
+    ],
   ])
 }
 

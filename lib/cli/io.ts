@@ -40,7 +40,8 @@ export function reportError(error: unknown, debug: boolean): 1 | 2 {
   if (debug && error instanceof Error) {
     log(error.stack ?? '')
     if (known) log(JSON.stringify(error.details, null, 2))
-    for (let cause = error.cause; cause instanceof Error; cause = cause.cause) log(`caused by ${cause.stack ?? cause.message}`)
+    for (let cause = error.cause; cause instanceof Error; cause = cause.cause)
+      log(`caused by ${cause.stack ?? cause.message}`)
   }
   return known && error.code === 'ERR_OPTION' ? 2 : 1
 }

@@ -25,7 +25,10 @@ export function predictCommand(): Command {
   return new Command('predict')
     .description('labels and scores of texts; several runs of one backbone may be named')
     .argument('<run...>', 'output folders of train, then texts')
-    .option('--input <file>', 'texts: one a line (a tab before a second text), or TSV with a header; - for standard input')
+    .option(
+      '--input <file>',
+      'texts: one a line (a tab before a second text), or TSV with a header; - for standard input',
+    )
     .option('--backbone <path>', 'where the backbone lies now')
     .option('--device <name>', 'auto, cpu, cuda (default: auto)')
     .option('--threads <n>', '(default: all)', parse.number)
@@ -38,7 +41,8 @@ export function predictCommand(): Command {
       for await (const inputs of groups(rows)) {
         const asked = inputs.flatMap((row) => predictor.tasks.map((task) => ({ ...row, task })))
         const predictions = await predictor.predict(asked)
-        for (const [i, prediction] of predictions.entries()) print(describeRow(asked[i]!, prediction, json, predictor.tasks.length > 1))
+        for (const [i, prediction] of predictions.entries())
+          print(describeRow(asked[i]!, prediction, json, predictor.tasks.length > 1))
       }
     })
 }
@@ -46,7 +50,12 @@ export function predictCommand(): Command {
 /** Leading arguments that are folders of runs, then texts. The first one must be a run: its absence is told in loading. */
 function splitArguments(words: readonly string[], onlyRuns: boolean): { runs: string[]; texts: string[] } {
   const isRun = (word: string) => existsSync(join(word, runFiles.record))
-  const end = onlyRuns ? words.length : Math.max(1, words.findIndex((word) => !isRun(word)))
+  const end = onlyRuns
+    ? words.length
+    : Math.max(
+        1,
+        words.findIndex((word) => !isRun(word)),
+      )
   const runs = words.every(isRun) ? [...words] : words.slice(0, end)
   const texts = words.slice(runs.length)
   if (texts.length === 0 && !onlyRuns) {

@@ -13,7 +13,15 @@ export function showProgress(quiet: boolean): { listener: ProgressListener; stop
 
 function showBar() {
   const format = '{bar} {percentage}%  epoch {epoch}  step {value}/{total}  loss {loss}  {rate} tokens/s  {left} left'
-  const bar = new SingleBar({ format, stream: process.stderr, hideCursor: true, clearOnComplete: true, barCompleteChar: '█', barIncompleteChar: '░' })
+  const bar = new SingleBar({
+    format,
+    stream: process.stderr,
+    hideCursor: true,
+    clearOnComplete: true,
+    barsize: 24,
+    barCompleteChar: '█',
+    barIncompleteChar: '░',
+  })
   const rate = new Rate()
   let active = false
   /** Lines between two frames of the bar. */
@@ -30,7 +38,12 @@ function showBar() {
         break
       case 'step':
         rate.add(event)
-        bar.update(event.step, { epoch: event.epoch, loss: event.loss.toFixed(4), rate: count(rate.tokensPerSecond), left: rate.left(event) })
+        bar.update(event.step, {
+          epoch: event.epoch,
+          loss: event.loss.toFixed(4),
+          rate: count(rate.tokensPerSecond),
+          left: rate.left(event),
+        })
         break
       case 'evaluation':
         say(describeEvaluation(event))
@@ -57,7 +70,9 @@ function showLines() {
         rate.add(event)
         if (performance.now() - last < lineEvery) break
         last = performance.now()
-        log(`epoch ${event.epoch}  step ${event.step}/${event.steps}  loss ${event.loss.toFixed(4)}  ${count(rate.tokensPerSecond)} tokens/s  ${rate.left(event)} left`)
+        log(
+          `epoch ${event.epoch}  step ${event.step}/${event.steps}  loss ${event.loss.toFixed(4)}  ${count(rate.tokensPerSecond)} tokens/s  ${rate.left(event)} left`,
+        )
         break
       case 'evaluation':
         log(describeEvaluation(event))
@@ -100,7 +115,13 @@ class Rate {
   }
 }
 
-function describeStart({ rows, validationRows, epochs, steps, parameters }: Extract<ProgressEvent, { kind: 'start' }>): string {
+function describeStart({
+  rows,
+  validationRows,
+  epochs,
+  steps,
+  parameters,
+}: Extract<ProgressEvent, { kind: 'start' }>): string {
   const { trained, share } = parameters
   const held = validationRows > 0 ? `, validating on ${count(validationRows)}` : ''
   return `training ${count(trained)} parameters (${(100 * share).toFixed(2)} % of the model) on ${count(rows)} rows${held}: ${epochs} epochs, ${count(steps)} steps`

@@ -31,9 +31,30 @@ interface TrainFlags {
 
 /** Flags that have the name of their option. */
 const plain = [
-  'backbone', 'train', 'validation', 'output', 'preset', 'trainable', 'epochs', 'batchSize', 'learningRate', 'warmup',
-  'schedule', 'weightDecay', 'clipNorm', 'dropout', 'maxLength', 'seed', 'device', 'precision', 'threads', 'metric',
-  'earlyStopping', 'trainRows', 'overwrite', 'resume',
+  'backbone',
+  'train',
+  'validation',
+  'output',
+  'preset',
+  'trainable',
+  'epochs',
+  'batchSize',
+  'learningRate',
+  'warmup',
+  'schedule',
+  'weightDecay',
+  'clipNorm',
+  'dropout',
+  'maxLength',
+  'seed',
+  'device',
+  'precision',
+  'threads',
+  'metric',
+  'earlyStopping',
+  'trainRows',
+  'overwrite',
+  'resume',
 ] as const
 
 export function trainCommand(): Command {
@@ -55,7 +76,11 @@ export function trainCommand(): Command {
     .option('--adapter-initial-std <x>', 'standard deviation of the first weights (default: 1e-2)', parse.number)
     .option('--adapter-layers <list>', 'layers that get adapters (default: all)', parse.layers)
     .option('--no-adapter', 'train without adapters')
-    .option('--trainable <parts>', `subset of ${trainableParts.join(',').toLowerCase()}; or all, or top-K`, parse.trainable)
+    .option(
+      '--trainable <parts>',
+      `subset of ${trainableParts.join(',').toLowerCase()}; or all, or top-K`,
+      parse.trainable,
+    )
     .option('--pool <kind>', 'cls, mean, pooler (default: cls)')
     .option('--epochs <n>', '(default: 3)', parse.number)
     .option('--batch-size <n>', 'rows a step (default: 32)', parse.number)
@@ -70,7 +95,7 @@ export function trainCommand(): Command {
     .option('--device <name>', 'auto, cpu, cuda (default: auto)')
     .option('--precision <name>', '(default: auto)')
     .option('--threads <n>', '(default: all)', parse.number)
-    .option('--metric <name>', 'picks the best epoch (default: the task\'s)')
+    .option('--metric <name>', "picks the best epoch (default: the task's)")
     .option('--early-stopping <n>', 'stop after n epochs without a better one', parse.number)
     .option('--train-rows <n>', 'use the first n rows only', parse.number)
     .option('--overwrite', 'replace a run in the output folder')
@@ -98,16 +123,27 @@ async function run(flags: TrainFlags, command: Command): Promise<void> {
 
 /** Nested options are flat on the command line. Values are checked by train(), so types are only asserted here. */
 function toOptions(flags: TrainFlags): TrainOptions {
-  const { task = 'classification', labels, positiveLabel, adapter, pool, textColumn, textPairColumn, labelColumn } = flags
+  const {
+    task = 'classification',
+    labels,
+    positiveLabel,
+    adapter,
+    pool,
+    textColumn,
+    textPairColumn,
+    labelColumn,
+  } = flags
   const nested = {
     task: labels || positiveLabel ? defined({ kind: task, labels, positiveLabel }) : task,
     columns: defined({ text: textColumn, textPair: textPairColumn, label: labelColumn }),
-    adapter: adapter && defined({
-      size: flags.adapterSize,
-      activation: flags.adapterActivation,
-      initialStd: flags.adapterInitialStd,
-      layers: flags.adapterLayers,
-    }),
+    adapter:
+      adapter &&
+      defined({
+        size: flags.adapterSize,
+        activation: flags.adapterActivation,
+        initialStd: flags.adapterInitialStd,
+        layers: flags.adapterLayers,
+      }),
     head: defined({ pool }),
   }
   const same = Object.fromEntries(plain.map((name) => [name, flags[name]]))
@@ -124,8 +160,14 @@ function describeResult({ output, best, parameters, throughput }: TrainResult): 
   return table([
     ['best epoch', String(best.epoch)],
     ...metrics,
-    ['trained parameters', `${count(parameters.trained)} of ${count(parameters.total)} (${(100 * parameters.share).toFixed(2)} %)`],
-    ['speed', `${count(Math.round(throughput.tokensPerSecond))} tokens/s, ${throughput.rowsPerSecond.toFixed(1)} rows/s`],
+    [
+      'trained parameters',
+      `${count(parameters.trained)} of ${count(parameters.total)} (${(100 * parameters.share).toFixed(2)} %)`,
+    ],
+    [
+      'speed',
+      `${count(Math.round(throughput.tokensPerSecond))} tokens/s, ${throughput.rowsPerSecond.toFixed(1)} rows/s`,
+    ],
     ['output', output],
   ])
 }

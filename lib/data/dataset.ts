@@ -68,9 +68,13 @@ export function checkSameKind(examples: readonly Example[]): void {
   const pair = examples[0]?.textPair !== undefined
   const other = examples.find((example) => (example.textPair !== undefined) !== pair)
   if (!other) return
-  throw new DataError('ERR_DATA_ROW', `${describePlace(other.place)}: ${pair ? 'no second text' : 'a second text'}, unlike the first row`, {
-    ...other.place,
-    field: 'textPair',
-    expected: pair ? 'a second text' : 'none',
-  })
+  throw new DataError(
+    'ERR_DATA_ROW',
+    `${describePlace(other.place)}: ${pair ? 'no second text' : 'a second text'}, unlike the first row`,
+    {
+      ...other.place,
+      field: 'textPair',
+      expected: pair ? 'a second text' : 'none',
+    },
+  )
 }

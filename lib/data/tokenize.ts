@@ -49,15 +49,22 @@ export class Tokenizer {
    */
   constructor(json: unknown, file = 'tokenizer.json') {
     if (!isTokenizerJson(json)) {
-      throw new DataError('ERR_TOKENIZER', `${file}: not a tokenizer.json: no "model" with a "vocab"`, { file, field: 'model' })
+      throw new DataError('ERR_TOKENIZER', `${file}: not a tokenizer.json: no "model" with a "vocab"`, {
+        file,
+        field: 'model',
+      })
     }
     const singleWord = json.added_tokens?.find((token) => token.single_word)
     if (singleWord) {
-      throw new DataError('ERR_TOKENIZER', `${file}: added token "${singleWord.content}" matches single words only, which is not supported`, {
-        file,
-        field: 'added_tokens',
-        found: singleWord.content,
-      })
+      throw new DataError(
+        'ERR_TOKENIZER',
+        `${file}: added token "${singleWord.content}" matches single words only, which is not supported`,
+        {
+          file,
+          field: 'added_tokens',
+          found: singleWord.content,
+        },
+      )
     }
     this.template = readTemplate(json.post_processor)
     this.library = makeLibrary(json, file)
@@ -67,7 +74,12 @@ export class Tokenizer {
   /** @throws DataError ERR_DATA_MISSING, ERR_TOKENIZER */
   static async load(file: string): Promise<Tokenizer> {
     const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-      throw new DataError('ERR_DATA_MISSING', `${file}: the tokenizer cannot be read; text needs a tokenizer.json beside the model`, { file }, { cause })
+      throw new DataError(
+        'ERR_DATA_MISSING',
+        `${file}: the tokenizer cannot be read; text needs a tokenizer.json beside the model`,
+        { file },
+        { cause },
+      )
     })
     let json: unknown
     try {
@@ -91,10 +103,14 @@ export class Tokenizer {
     const items = textPair === undefined ? this.template.single : this.template.pair
     const room = maxLength - addedTokens(items)
     if (room < 0) {
-      throw new DataError('ERR_DATA_LENGTH', `a row of at most ${maxLength} tokens has no room for the special tokens`, {
-        maxLength,
-        expected: addedTokens(items),
-      })
+      throw new DataError(
+        'ERR_DATA_LENGTH',
+        `a row of at most ${maxLength} tokens has no room for the special tokens`,
+        {
+          maxLength,
+          expected: addedTokens(items),
+        },
+      )
     }
     const a = this.ids(text)
     const b = textPair === undefined ? [] : this.ids(textPair)
@@ -114,19 +130,24 @@ function makeLibrary(json: TokenizerJson, file: string): InstanceType<typeof Lib
   const type = modelType(json.model)
   if (!modelTypes.includes(type)) {
     const expected = modelTypes.join(', ')
-    throw new DataError('ERR_TOKENIZER', `${file}: the tokenizer's model is of type "${type}"; supported are ${expected}`, {
-      file,
-      field: 'model.type',
-      found: type,
-      expected,
-    })
+    throw new DataError(
+      'ERR_TOKENIZER',
+      `${file}: the tokenizer's model is of type "${type}"; supported are ${expected}`,
+      {
+        file,
+        field: 'model.type',
+        found: type,
+        expected,
+      },
+    )
   }
   try {
     const rest = { added_tokens: [], normalizer: null, pre_tokenizer: null, decoder: null, ...json }
     const whole = { ...rest, post_processor: null, model: { ...json.model, type } }
     const library = new Library(whole, {})
     const { normalizer, pre_tokenizer, model } = whole
-    if (normalizer?.type === 'BertNormalizer') library.normalizer = new BertNormalizer(normalizer as BertNormalizerOptions)
+    if (normalizer?.type === 'BertNormalizer')
+      library.normalizer = new BertNormalizer(normalizer as BertNormalizerOptions)
     if (pre_tokenizer?.type === 'BertPreTokenizer') library.pre_tokenizer = new BertPreTokenizer()
     if (type === 'WordPiece') {
       const words = new CachedWordPiece(model)
@@ -135,7 +156,12 @@ function makeLibrary(json: TokenizerJson, file: string): InstanceType<typeof Lib
     }
     return library
   } catch (cause) {
-    throw new DataError('ERR_TOKENIZER', `${file}: not a tokenizer that can be used: ${(cause as Error).message}`, { file }, { cause })
+    throw new DataError(
+      'ERR_TOKENIZER',
+      `${file}: not a tokenizer that can be used: ${(cause as Error).message}`,
+      { file },
+      { cause },
+    )
   }
 }
 

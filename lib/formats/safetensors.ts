@@ -8,6 +8,7 @@
 import { readFile } from 'node:fs/promises'
 import { RunError } from '../errors.js'
 import { writeAtomic } from './atomic.js'
+import { halfToFloat } from './half.js'
 
 /** Bytes an element takes, of the types that files in the wild carry. */
 const elementBytes = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, BOOL: 1 } as const
@@ -64,11 +65,21 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): Tensors {
   let end = 0
   const entries = Object.entries(header.entries)
   entries.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1])
-  for (const [name, { dtype, shape, data_offsets: [first, last] }] of entries) {
+  for (const [
+    name,
+    {
+      dtype,
+      shape,
+      data_offsets: [first, last],
+    },
+  ] of entries) {
     const size = shape.reduce((product, n) => product * n, elementBytes[dtype])
-    if (last - first !== size) throw wrong(`tensor "${name}" has ${last - first} bytes, its shape asks for ${size}`, { tensor: name })
-    if (first !== end) throw wrong(`tensor "${name}" starts at byte ${first}, expected ${end}: no gaps, no overlaps`, { tensor: name })
-    if (last > content.length) throw wrong(`tensor "${name}" ends at byte ${last} of ${content.length}`, { tensor: name })
+    if (last - first !== size)
+      throw wrong(`tensor "${name}" has ${last - first} bytes, its shape asks for ${size}`, { tensor: name })
+    if (first !== end)
+      throw wrong(`tensor "${name}" starts at byte ${first}, expected ${end}: no gaps, no overlaps`, { tensor: name })
+    if (last > content.length)
+      throw wrong(`tensor "${name}" ends at byte ${last} of ${content.length}`, { tensor: name })
     tensors.set(name, { type: dtype, shape, bytes: content.subarray(first, last) })
     end = last
   }
@@ -83,7 +94,8 @@ function parseHeader(bytes: Uint8Array, wrong: (what: string, details?: object) 
   } catch (cause) {
     throw wrong(`its header is not JSON (${(cause as Error).message})`)
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw wrong('its header is not a JSON object')
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw wrong('its header is not a JSON object')
   const entries: Record<string, HeaderEntry> = Object.create(null) as Record<string, HeaderEntry>
   let metadata: Record<string, string> = {}
   for (const [name, value] of Object.entries(parsed as Record<string, unknown>)) {
@@ -132,17 +144,11 @@ export function toFloats(name: string, { type, bytes }: StoredTensor): Float32Ar
       return new Float32Array(bits.buffer)
     }
     default:
-      throw new RunError('ERR_RUN_FILE', `tensor "${name}" is ${type}, expected F32, F16 or BF16`, { tensor: name, found: type })
+      throw new RunError('ERR_RUN_FILE', `tensor "${name}" is ${type}, expected F32, F16 or BF16`, {
+        tensor: name,
+        found: type,
+      })
   }
-}
-
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 0x3ff
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction ? NaN : sign * Infinity
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
 /** The parts of a file of 32-bit floats, in the order of the map. */
@@ -156,7 +162,9 @@ export function encodeSafetensors(
   for (const [name, { shape, data }] of tensors) {
     const elements = shape.reduce((product, n) => product * n, 1)
     if (elements !== data.length) {
-      throw new RunError('ERR_RUN_FILE', `tensor "${name}" of shape [${shape.join(', ')}] has ${data.length} values`, { tensor: name })
+      throw new RunError('ERR_RUN_FILE', `tensor "${name}" of shape [${shape.join(', ')}] has ${data.length} values`, {
+        tensor: name,
+      })
     }
     header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.byteLength] }
     offset += data.byteLength

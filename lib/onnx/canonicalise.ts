@@ -1,5 +1,5 @@
 import { type Facts } from './elementwise.js'
-import { infer, inferSplit } from './infer.js'
+import { infer } from './infer.js'
 import { contentOf, hasSameShape, isFloat, isInteger, numbersOf, shapeOf } from './known.js'
 import {
   type Network,
@@ -12,6 +12,7 @@ import {
   setConstant,
 } from './network.js'
 import { type Roles, findRoles } from './roles.js'
+import { inferSplit } from './select.js'
 import { DataType, type OnnxModel, type OnnxTensor } from './schema.js'
 
 /** A network in which equal things are one thing, with what is known about each value. */
@@ -37,7 +38,7 @@ export function canonicalise(model: OnnxModel): Canonical {
   const keys = new Keys()
   const operators: Operator[] = []
   for (const operator of network.operators) {
-    operator.inputs = operator.inputs.map(input => input && resolve(input))
+    operator.inputs = operator.inputs.map((input) => input && resolve(input))
     const [output] = operator.outputs
     if (!output) {
       operators.push(operator)
@@ -52,7 +53,8 @@ export function canonicalise(model: OnnxModel): Canonical {
       }
     }
     assign(output, infer(operator))
-    if (operator.type === 'Split') operator.outputs.forEach((part, slot) => part && assign(part, inferSplit(operator, slot)))
+    if (operator.type === 'Split')
+      operator.outputs.forEach((part, slot) => part && assign(part, inferSplit(operator, slot)))
     const twin = transparentInput(operator, output) ?? keys.find(operator)?.outputs[0]
     if (twin && twin !== output && replaceOutputs(operator, twin, substitutes)) continue
     operators.push(operator)
@@ -73,7 +75,7 @@ function assign(output: Quantity, facts: Facts): void {
 
 /** Operators with several used outputs stay, unless their twin has as many. */
 function replaceOutputs(operator: Operator, twin: Quantity, substitutes: Map<Quantity, Quantity>): boolean {
-  const extra = operator.outputs.slice(1).some(output => output && output.consumers.length > 0)
+  const extra = operator.outputs.slice(1).some((output) => output && output.consumers.length > 0)
   if (extra && twin.producer?.type !== operator.type) return false
   if (!extra) {
     substitutes.set(operator.outputs[0]!, twin)
@@ -112,7 +114,7 @@ function transparentInput(operator: Operator, output: Quantity): Quantity | unde
     case 'Where': {
       const condition = contentOf(operator.inputs[0])
       const first = condition?.[0]
-      if (typeof first !== 'number' || !condition!.every(item => item === first)) return undefined
+      if (typeof first !== 'number' || !condition!.every((item) => item === first)) return undefined
       const branch = operator.inputs[first !== 0 ? 1 : 2]
       return hasSameShape(branch, output) ? branch : undefined
     }
@@ -136,7 +138,7 @@ class Keys {
     if (random.has(operator.type)) return undefined
     const attributes = attributeKey(operator)
     if (attributes === undefined) return undefined
-    const inputs = operator.inputs.map(input => (input ? this.#number(input) : '-')).join()
+    const inputs = operator.inputs.map((input) => (input ? this.#number(input) : '-')).join()
     const key = [operator.type, attributes, inputs].join('\u0003')
     const known = this.#operators.get(key)
     if (!known) this.#operators.set(key, operator)
@@ -167,7 +169,14 @@ class Keys {
   }
 }
 
-const random = new Set(['RandomNormal', 'RandomNormalLike', 'RandomUniform', 'RandomUniformLike', 'Bernoulli', 'Multinomial'])
+const random = new Set([
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
+  'Bernoulli',
+  'Multinomial',
+])
 
 function isSmall(tensor: OnnxTensor): boolean {
   return tensor.dims.reduce<number>((product, dim) => product * Number(dim), 1) <= 16

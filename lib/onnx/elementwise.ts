@@ -50,17 +50,17 @@ const symbolic: Record<string, (a: Dim, b: Dim) => MaybeDim> = {
 }
 
 const unary: Record<string, (x: number) => number> = {
-  Neg: x => -x,
-  Not: x => Number(x === 0),
+  Neg: (x) => -x,
+  Not: (x) => Number(x === 0),
   Sqrt: Math.sqrt,
-  Reciprocal: x => 1 / x,
+  Reciprocal: (x) => 1 / x,
   Abs: Math.abs,
   Floor: Math.floor,
   Ceil: Math.ceil,
   Exp: Math.exp,
   Log: Math.log,
   Sign: Math.sign,
-  IsNaN: x => Number(Number.isNaN(x)),
+  IsNaN: (x) => Number(Number.isNaN(x)),
 }
 
 export const comparisonTypes = new Set(Object.keys(comparisons))
@@ -112,7 +112,7 @@ export function inferUnary(x: Quantity, f: (x: number) => number, symbol?: (x: D
   const field = fieldOf(x)
   return {
     shape: shapeOf(x),
-    content: contentOf(x)?.map(item => (typeof item === 'number' ? f(item) : item && symbol?.(item))),
+    content: contentOf(x)?.map((item) => (typeof item === 'number' ? f(item) : item && symbol?.(item))),
     field: field && mapField(field, f),
   }
 }
@@ -135,7 +135,7 @@ function chooseField(condition: Field | undefined, yes: Field | undefined, no: F
   if (condition?.kind !== 'choice' || !yes || !no) return undefined
   const branch = (field: Field, side: 'kept' | 'dropped'): number | undefined => {
     if (field.kind === 'uniform') return field.value
-    if (field.kind !== 'choice' || !zipFields(condition, field, 'Mul', a => a)) return undefined
+    if (field.kind !== 'choice' || !zipFields(condition, field, 'Mul', (a) => a)) return undefined
     return field[side]
   }
   const kept = branch(condition.kept !== 0 ? yes : no, 'kept')
@@ -153,8 +153,8 @@ function zipContents(
 ): MaybeDim[] | undefined {
   const contents = values.map(contentOf)
   const size = shape?.reduce<number>((product, dim) => (typeof dim === 'number' ? product * dim : NaN), 1)
-  if (!shape || size === undefined || !(size <= 4096) || contents.some(content => !content)) return undefined
-  const shapes = values.map(value => shapeOf(value) as number[])
+  if (!shape || size === undefined || !(size <= 4096) || contents.some((content) => !content)) return undefined
+  const shapes = values.map((value) => shapeOf(value) as number[])
   return Array.from({ length: size }, (_, index) =>
     f(contents.map((content, i) => content![broadcastIndex(index, shape as number[], shapes[i]!)])),
   )

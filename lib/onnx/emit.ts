@@ -1,5 +1,14 @@
 import { OnnxImportError } from '../errors.js'
-import { type AttributeValue, type Graph, type Node, type Shape, type TensorPart, type Value, activation, inputs } from '../ir/graph.js'
+import {
+  type AttributeValue,
+  type Graph,
+  type Node,
+  type Shape,
+  type TensorPart,
+  type Value,
+  activation,
+  inputs,
+} from '../ir/graph.js'
 import type { Encoder, Layer } from './fuse/encoder.js'
 import type { LayerNorm } from './fuse/layer_norm.js'
 import type { Linear } from './fuse/linear.js'
@@ -19,14 +28,22 @@ export interface EmittedEncoder {
 export function emitEncoder(encoder: Encoder): EmittedEncoder {
   const emitter = new Emitter()
   const { embedding, layers } = encoder
-  const sum = emitter.node('embedding', 'embeddings', {
-    ids: inputs.ids,
-    ...(embedding.usesTypes ? { types: inputs.types } : {}),
-    cu: inputs.cu,
-    word: emitter.matrix('embeddings.word.weight', embedding.word),
-    position: emitter.matrix('embeddings.position.weight', embedding.position),
-    ...(embedding.tokenType ? { token_type: emitter.matrix('embeddings.token_type.weight', embedding.tokenType) } : {}),
-  }, ['T', embedding.word.shape[1]!], { position_offset: embedding.positionOffset })
+  const sum = emitter.node(
+    'embedding',
+    'embeddings',
+    {
+      ids: inputs.ids,
+      ...(embedding.usesTypes ? { types: inputs.types } : {}),
+      cu: inputs.cu,
+      word: emitter.matrix('embeddings.word.weight', embedding.word),
+      position: emitter.matrix('embeddings.position.weight', embedding.position),
+      ...(embedding.tokenType
+        ? { token_type: emitter.matrix('embeddings.token_type.weight', embedding.tokenType) }
+        : {}),
+    },
+    ['T', embedding.word.shape[1]!],
+    { position_offset: embedding.positionOffset },
+  )
   let hidden = emitter.layerNorm('embeddings.layer_norm', sum, encoder.embeddingNorm)
   if (encoder.projection) hidden = emitter.linear('embeddings.projection', hidden, encoder.projection)
   layers.forEach((layer, i) => (hidden = emitLayer(emitter, `layer.${i}`, hidden, layer)))
@@ -123,7 +140,12 @@ class Emitter {
       const at = firstNotFinite(data)
       if (at >= 0) {
         const message = `The weight "${source}" (${name}) holds NaN or infinity at element ${at}: the file is damaged, or overflowed when it was converted.`
-        throw new OnnxImportError('ERR_ONNX_NAN', message, { tensor: source, name, element: at, expected: 'finite weights' })
+        throw new OnnxImportError('ERR_ONNX_NAN', message, {
+          tensor: source,
+          name,
+          element: at,
+          expected: 'finite weights',
+        })
       }
       this.#checked.set(tensor, data)
     }

@@ -1,5 +1,13 @@
 import { OnnxImportError } from '../errors.js'
-import { AttributeType, DataType, type Int64, type OnnxAttribute, type OnnxModel, type OnnxNode, type OnnxTensor } from './schema.js'
+import {
+  AttributeType,
+  DataType,
+  type Int64,
+  type OnnxAttribute,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+} from './schema.js'
 import { plainTensor } from './tensor.js'
 
 /** Operators that exist only inside the importer; ONNX has them in a longer form, or for known ranks only. */
@@ -13,10 +21,10 @@ type Attributes = Readonly<Record<string, Omit<Partial<OnnxAttribute>, 'name'>>>
  * @throws OnnxImportError ERR_ONNX_CAUSAL for attention with a causal mask
  */
 export function expandFused(model: OnnxModel, nodes: readonly OnnxNode[]): OnnxNode[] {
-  if (!nodes.some(node => node.domain === 'com.microsoft')) return [...nodes]
-  const shapes = new Map(model.graph!.initializer.map(tensor => [tensor.name ?? '', tensor.dims]))
-  const makers = new Map(nodes.flatMap(node => node.output.map(output => [output, node] as const)))
-  return nodes.flatMap(node => {
+  if (!nodes.some((node) => node.domain === 'com.microsoft')) return [...nodes]
+  const shapes = new Map(model.graph!.initializer.map((tensor) => [tensor.name ?? '', tensor.dims]))
+  const makers = new Map(nodes.flatMap((node) => node.output.map((output) => [output, node] as const)))
+  return nodes.flatMap((node) => {
     const rule = node.domain === 'com.microsoft' ? rules[node.opType ?? ''] : undefined
     if (!rule) return [node]
     const expansion = new Expansion(node, shapes, makers)
@@ -38,7 +46,7 @@ class Expansion {
   }
 
   attribute(name: string): OnnxAttribute | undefined {
-    return this.node.attribute.find(attribute => attribute.name === name)
+    return this.node.attribute.find((attribute) => attribute.name === name)
   }
 
   int(name: string, fallback: number): number {
@@ -53,7 +61,13 @@ class Expansion {
   add(opType: string, input: readonly string[], attributes: Attributes = {}, output?: string, domain = ''): string {
     const name = `${this.node.name || this.node.output[0]}/${this.nodes.length}`
     const result = output || `${this.node.output[0]}/${this.nodes.length}`
-    const list = Object.entries(attributes).map(([key, value]) => ({ floats: [], ints: [], strings: [], ...value, name: key }))
+    const list = Object.entries(attributes).map(([key, value]) => ({
+      floats: [],
+      ints: [],
+      strings: [],
+      ...value,
+      name: key,
+    }))
     this.nodes.push({ opType, name, input: [...input], output: [result], attribute: list, domain })
     return result
   }
@@ -81,9 +95,9 @@ const float = (f: number) => ({ f, type: AttributeType.float })
 const text = (value: string) => ({ s: Buffer.from(value), type: AttributeType.string })
 
 const rules: Record<string, (e: Expansion) => boolean> = {
-  BiasGelu: e => expandGelu(e, 'none'),
-  FastGelu: e => expandGelu(e, 'tanh'),
-  Gelu: e => expandGelu(e, 'none'),
+  BiasGelu: (e) => expandGelu(e, 'none'),
+  FastGelu: (e) => expandGelu(e, 'tanh'),
+  Gelu: (e) => expandGelu(e, 'none'),
   SkipLayerNormalization: expandSkipLayerNorm,
   EmbedLayerNormalization: expandEmbedLayerNorm,
   FusedMatMul: expandFusedMatMul,
@@ -99,33 +113,44 @@ function expandGelu(e: Expansion, approximate: string): boolean {
 
 /** LN(a + b + bias). The bias belongs to the dense layer, which is the operand that a MatMul makes. */
 function expandSkipLayerNorm(e: Expansion): boolean {
-  const [a, b, gamma, beta, bias] = [0, 1, 2, 3, 4].map(i => e.input(i)) as [string, string, string, string, string]
+  const [a, b, gamma, beta, bias] = [0, 1, 2, 3, 4].map((i) => e.input(i)) as [string, string, string, string, string]
   if (!a || !b || !gamma || !beta) return false
   const second = e.makers.get(b)?.opType === 'MatMul' && e.makers.get(a)?.opType !== 'MatMul'
   const [dense, skip] = second ? [b, a] : [a, b]
   const biased = bias ? e.add('Add', [dense, bias]) : dense
   const sum = e.add('Add', [biased, skip], {}, e.node.output[3])
-  e.add('LayerNormalization', [sum, gamma, beta], { epsilon: float(e.float('epsilon', 1e-12)), axis: int(-1) }, e.node.output[0])
+  e.add(
+    'LayerNormalization',
+    [sum, gamma, beta],
+    { epsilon: float(e.float('epsilon', 1e-12)), axis: int(-1) },
+    e.node.output[0],
+  )
   return true
 }
 
 /** LN(word[ids] + position[0..S-1] + segment[types]); second result: number of real tokens of each sequence. */
 function expandEmbedLayerNorm(e: Expansion): boolean {
-  const [ids, types, word, position, segment, gamma, beta, mask, places] = [...Array(9).keys()].map(i => e.input(i))
+  const [ids, types, word, position, segment, gamma, beta, mask, places] = [...Array(9).keys()].map((i) => e.input(i))
   if (!ids || !word || !position || !gamma || !beta) return false
   const length = e.add('Gather', [e.add('Shape', [ids]), e.index(1)], { axis: int(0) })
   const index = places || e.add('Range', [e.index(0), length, e.index(1)])
   const words = e.add('Gather', [word, ids])
   const typed = types && segment ? e.add('Add', [words, e.add('Gather', [segment, types])]) : words
   const sum = e.add('Add', [typed, e.add('Gather', [position, index])], {}, e.node.output[2])
-  e.add('LayerNormalization', [sum, gamma, beta], { epsilon: float(e.float('epsilon', 1e-12)), axis: int(-1) }, e.node.output[0])
+  e.add(
+    'LayerNormalization',
+    [sum, gamma, beta],
+    { epsilon: float(e.float('epsilon', 1e-12)), axis: int(-1) },
+    e.node.output[0],
+  )
   if (mask && e.node.output[1]) e.add('ReduceSum', [mask, e.integers(1)], { keepdims: int(0) }, e.node.output[1])
   return true
 }
 
 function expandFusedMatMul(e: Expansion): boolean {
   if (e.int('transBatchA', 0) || e.int('transBatchB', 0)) return false
-  const operand = (i: number, flag: string) => (e.int(flag, 0) ? e.add('SwapLast', [e.input(i)], {}, undefined, ownDomain) : e.input(i))
+  const operand = (i: number, flag: string) =>
+    e.int(flag, 0) ? e.add('SwapLast', [e.input(i)], {}, undefined, ownDomain) : e.input(i)
   const operands = [operand(0, 'transA'), operand(1, 'transB')]
   e.add('Mul', [e.add('MatMul', operands), e.scalar(e.float('alpha', 1))], {}, e.node.output[0])
   return true
@@ -135,26 +160,31 @@ function expandFusedGemm(e: Expansion): boolean {
   const activation = e.attribute('activation')?.s
   const kind = activation ? Buffer.from(activation).toString() : ''
   if (!['Tanh', 'Relu', 'Sigmoid'].includes(kind)) return false
-  const keep = ['alpha', 'beta', 'transA', 'transB'].flatMap(name => e.attribute(name) ?? [])
-  const y = e.add('Gemm', e.node.input, Object.fromEntries(keep.map(attribute => [attribute.name!, attribute])))
+  const keep = ['alpha', 'beta', 'transA', 'transB'].flatMap((name) => e.attribute(name) ?? [])
+  const y = e.add('Gemm', e.node.input, Object.fromEntries(keep.map((attribute) => [attribute.name!, attribute])))
   e.add(kind, [y], {}, e.node.output[0])
   return true
 }
 
 /** One matrix [C, 3C] makes queries, keys and values; the mask is [B,S], or the number of real tokens [B]. */
 function expandAttention(e: Expansion): boolean {
-  const [x, weight, bias, mask] = [0, 1, 2, 3].map(i => e.input(i)) as [string, string, string, string]
+  const [x, weight, bias, mask] = [0, 1, 2, 3].map((i) => e.input(i)) as [string, string, string, string]
   if (e.int('unidirectional', 0)) {
     const name = e.node.name || e.node.output[0]
     const message = `Node "${name}" (Attention) looks only backwards: the model is a decoder. Adapters are trained on encoders; use a BERT-like encoder.`
-    throw new OnnxImportError('ERR_ONNX_CAUSAL', message, { node: name, operator: 'Attention', expected: 'attention in both directions' })
+    throw new OnnxImportError('ERR_ONNX_CAUSAL', message, {
+      node: name,
+      operator: 'Attention',
+      expected: 'attention in both directions',
+    })
   }
   const columns = Number(e.shapes.get(weight)?.[1] ?? 0)
   const heads = e.int('num_heads', 0)
   const hidden = columns / 3
-  const further = [4, 5, 6].some(i => e.input(i)) || e.int('do_rotary', 0) !== 0
+  const further = [4, 5, 6].some((i) => e.input(i)) || e.int('do_rotary', 0) !== 0
   const sizes = e.attribute('qkv_hidden_sizes')?.ints
-  if (further || heads < 1 || !Number.isInteger(hidden / heads) || sizes?.some(size => Number(size) !== hidden)) return false
+  if (further || heads < 1 || !Number.isInteger(hidden / heads) || sizes?.some((size) => Number(size) !== hidden))
+    return false
   const product = e.add('MatMul', [x, weight])
   const qkv = bias ? e.add('Add', [product, bias]) : product
   const project = (i: number, ...perm: number[]) => {

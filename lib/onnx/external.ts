@@ -13,7 +13,7 @@ import { byteLength } from './tensor.js'
  * @throws OnnxImportError ERR_ONNX_EXTERNAL for a file that is missing, too short, or outside the model's folder
  */
 export async function loadExternalData(model: OnnxModel, options: ParseOptions): Promise<void> {
-  const tensors = allTensors(model).filter(tensor => tensor.dataLocation === 1)
+  const tensors = allTensors(model).filter((tensor) => tensor.dataLocation === 1)
   if (!tensors.length) return
   const files = new Map<string, { handle: FileHandle; size: number }>()
   try {
@@ -28,24 +28,34 @@ async function loadTensor(
   options: ParseOptions,
   files: Map<string, { handle: FileHandle; size: number }>,
 ): Promise<void> {
-  const entries = new Map(tensor.externalData.map(entry => [entry.key, entry.value ?? '']))
+  const entries = new Map(tensor.externalData.map((entry) => [entry.key, entry.value ?? '']))
   const location = entries.get('location') ?? ''
   const fail = (reason: string, expected: string, cause?: unknown) => {
     const message = `Tensor "${tensor.name ?? ''}" has its data in "${location}", but ${reason}. Expected ${expected}.`
-    return new OnnxImportError('ERR_ONNX_EXTERNAL', message, { tensor: tensor.name, file: location, expected }, { cause })
+    return new OnnxImportError(
+      'ERR_ONNX_EXTERNAL',
+      message,
+      { tensor: tensor.name, file: location, expected },
+      { cause },
+    )
   }
   const needed = byteLength(tensor)
   const offset = wholeNumber(entries.get('offset') ?? '0')
   const length = wholeNumber(entries.get('length') ?? String(needed))
-  if (offset === undefined || length === undefined) throw fail('its offset or length is not a whole number', 'whole numbers')
-  if (length !== needed) throw fail(`${length} bytes are given`, `${needed} bytes for its shape [${tensor.dims.join(', ')}]`)
+  if (offset === undefined || length === undefined)
+    throw fail('its offset or length is not a whole number', 'whole numbers')
+  if (length !== needed)
+    throw fail(`${length} bytes are given`, `${needed} bytes for its shape [${tensor.dims.join(', ')}]`)
   let file = files.get(location)
   if (!file) {
     file = await openInside(location, options, fail)
     files.set(location, file)
   }
   if (offset + length > file.size)
-    throw fail(`the file ends at byte ${file.size}`, `bytes ${offset} to ${offset + length}: the download may be incomplete`)
+    throw fail(
+      `the file ends at byte ${file.size}`,
+      `bytes ${offset} to ${offset + length}: the download may be incomplete`,
+    )
   const bytes = await readRange(file.handle, offset, length)
   if (bytes.length !== length) throw fail('the file became shorter while it was read', `${length} bytes`)
   tensor.rawData = bytes
@@ -60,18 +70,23 @@ function wholeNumber(text: string): number | undefined {
 
 type Fail = (reason: string, expected: string, cause?: unknown) => OnnxImportError
 
-async function openInside(location: string, options: ParseOptions, fail: Fail): Promise<{ handle: FileHandle; size: number }> {
+async function openInside(
+  location: string,
+  options: ParseOptions,
+  fail: Fail,
+): Promise<{ handle: FileHandle; size: number }> {
   const expected = "a file in the model's folder"
-  if (options.directory === undefined) throw fail('the model was given as bytes, without a folder', 'a model file on disk')
+  if (options.directory === undefined)
+    throw fail('the model was given as bytes, without a folder', 'a model file on disk')
   if (!location || location.includes('\0') || isAbsolute(location)) throw fail('this is not a relative path', expected)
   const path = resolve(options.directory, location)
   if (!isInside(resolve(options.directory), path)) throw fail('this leads out of the folder', expected)
-  const real = await realpath(path).catch(cause => {
+  const real = await realpath(path).catch((cause) => {
     throw fail('there is no such file', `${expected}: fetch it too`, cause)
   })
   const roots = [await realpath(options.directory), ...(options.realDirectories ?? [])]
-  if (!roots.some(root => isInside(root, real))) throw fail('this is a link that leads out of the folder', expected)
-  const handle = await open(real, 'r').catch(cause => {
+  if (!roots.some((root) => isInside(root, real))) throw fail('this is a link that leads out of the folder', expected)
+  const handle = await open(real, 'r').catch((cause) => {
     throw fail('it cannot be opened', 'a readable file', cause)
   })
   const status = await handle.stat()

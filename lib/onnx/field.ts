@@ -97,11 +97,11 @@ function affine(field: IotaField | CountField, f: (x: number) => number): Field 
 export function zipFields(a: Field, b: Field, type: string, f: (x: number, y: number) => number): Field | undefined {
   if (b.kind === 'uniform') {
     if (a.kind === 'input') return compareIds(a, b.value, type)
-    return mapField(a, x => f(x, b.value))
+    return mapField(a, (x) => f(x, b.value))
   }
   if (a.kind === 'uniform') {
     if (b.kind === 'input') return compareIds(b, a.value, type)
-    return mapField(b, x => f(a.value, x))
+    return mapField(b, (x) => f(a.value, x))
   }
   if (a.kind === 'choice' && b.kind === 'choice') {
     if (a.source !== b.source || a.pad !== b.pad || a.batch !== b.batch || a.sequence !== b.sequence) return undefined
@@ -120,7 +120,11 @@ function compareIds(ids: InputField, pad: number, type: string): Field | undefin
 
 /** count · (1 where not pad, 0 where pad). */
 function maskCount(count: CountField, choice: ChoiceField): Field | undefined {
-  const fits = choice.source === 'ids' && choice.pad === count.pad && choice.batch === count.batch && choice.sequence === count.sequence
+  const fits =
+    choice.source === 'ids' &&
+    choice.pad === count.pad &&
+    choice.batch === count.batch &&
+    choice.sequence === count.sequence
   if (!fits || choice.kept !== 1 || choice.dropped !== 0) return undefined
   return { ...count, padded: 0 }
 }

@@ -96,7 +96,12 @@ function explain(error: unknown): unknown {
   // What is left are malformed nodes: a missing input, an attribute of the wrong kind.
   const reason = error instanceof Error ? error.message : String(error)
   const message = `The ONNX graph holds a node that is not well formed (${reason}). Check it with onnx.checker, or export it again.`
-  return new OnnxImportError('ERR_ONNX_FORMAT', message, { expected: 'nodes with their inputs and attributes' }, { cause: error })
+  return new OnnxImportError(
+    'ERR_ONNX_FORMAT',
+    message,
+    { expected: 'nodes with their inputs and attributes' },
+    { cause: error },
+  )
 }
 
 function fromMismatch({ value, expected, code }: Mismatch): OnnxImportError {
@@ -115,28 +120,43 @@ function fromMismatch({ value, expected, code }: Mismatch): OnnxImportError {
 function rejectOtherKinds(model: OnnxModel): void {
   const nodes = inlineFunctions(model)
   const find = (test: (node: OnnxNode) => boolean) => nodes.find(test)
-  const quantised = find(node => /^(MatMulInteger|QLinearMatMul|QAttention|MatMulNBits|DynamicQuantizeMatMul|QGemm)$/.test(node.opType ?? '')) ??
-    find(node => /^(DynamicQuantizeLinear|QuantizeLinear|DequantizeLinear|GatherBlockQuantized|ConvInteger)$/.test(node.opType ?? ''))
+  const quantised =
+    find((node) =>
+      /^(MatMulInteger|QLinearMatMul|QAttention|MatMulNBits|DynamicQuantizeMatMul|QGemm)$/.test(node.opType ?? ''),
+    ) ??
+    find((node) =>
+      /^(DynamicQuantizeLinear|QuantizeLinear|DequantizeLinear|GatherBlockQuantized|ConvInteger)$/.test(
+        node.opType ?? '',
+      ),
+    )
   if (quantised) {
     const name = nodeName(quantised)
     const message = `Node "${name}" (${quantised.opType}) holds quantised weights; training needs float weights. Use the model without quantisation (\`onnx/model.onnx\`, not \`model_quantized.onnx\`).`
-    throw new OnnxImportError('ERR_ONNX_QUANTIZED', message, { node: name, operator: quantised.opType, expected: 'float weights' })
+    throw new OnnxImportError('ERR_ONNX_QUANTIZED', message, {
+      node: name,
+      operator: quantised.opType,
+      expected: 'float weights',
+    })
   }
-  const cache = model.graph!.input.find(input => /past_key_values|past_\d|cache/.test(input.name ?? ''))
+  const cache = model.graph!.input.find((input) => /past_key_values|past_\d|cache/.test(input.name ?? ''))
   if (cache) {
     const message = `The model has an input "${cache.name}" of earlier keys and values: it is a decoder. Adapters are trained on encoders; use a BERT-like encoder.`
     throw new OnnxImportError('ERR_ONNX_CAUSAL', message, { node: cache.name, expected: 'an encoder without a cache' })
   }
-  const convolution = find(node => node.opType === 'Conv')
+  const convolution = find((node) => node.opType === 'Conv')
   if (convolution) {
     const name = nodeName(convolution)
     const message = `Node "${name}" is a convolution: this is not a BERT-like text encoder.`
-    throw new OnnxImportError('ERR_ONNX_UNSUPPORTED', message, { node: name, operator: 'Conv', expected: 'a BERT-like text encoder' })
+    throw new OnnxImportError('ERR_ONNX_UNSUPPORTED', message, {
+      node: name,
+      operator: 'Conv',
+      expected: 'a BERT-like text encoder',
+    })
   }
 }
 
 function nodeName(node: OnnxNode): string {
-  return node.name || node.output.find(output => output) || node.opType || ''
+  return node.name || node.output.find((output) => output) || node.opType || ''
 }
 
 function describe(encoder: Encoder, weights: readonly Value[], roles: Roles): Omit<EncoderConfig, 'inputs'> {
@@ -144,13 +164,16 @@ function describe(encoder: Encoder, weights: readonly Value[], roles: Roles): Om
   const [first] = layers
   const { attention, up, activation, outputNorm } = first!
   const odd = layers.find(
-    layer => layer.activation !== activation || layer.attention.heads !== attention.heads || layer.up.weight.shape[0] !== up.weight.shape[0],
+    (layer) =>
+      layer.activation !== activation ||
+      layer.attention.heads !== attention.heads ||
+      layer.up.weight.shape[0] !== up.weight.shape[0],
   )
   if (odd) throw new Mismatch(hidden, 'layers that all have the same heads, feed-forward width and activation', 10)
-  if (roles.mask && layers.some(layer => layer.attention.masked !== attention.masked))
+  if (roles.mask && layers.some((layer) => layer.attention.masked !== attention.masked))
     throw new Mismatch(hidden, 'the padding mask in all layers or in none', 10)
   const size = (shape: readonly (number | string)[]) => shape.reduce<number>((product, dim) => product * Number(dim), 1)
-  const stored: TensorPart[] = weights.flatMap(weight => weight.parts ?? [])
+  const stored: TensorPart[] = weights.flatMap((weight) => weight.parts ?? [])
   return {
     architecture: familyOf(encoder),
     layers: layers.length,
@@ -167,13 +190,17 @@ function describe(encoder: Encoder, weights: readonly Value[], roles: Roles): Om
     epsilon: shortest(embeddingNorm.epsilon),
     pooler: encoder.pooler !== undefined,
     // Layers that share their tensors (ALBERT) count once.
-    parameters: [...new Map(stored.map(part => [part.data, size(part.shape)])).values()].reduce((sum, count) => sum + count, 0),
-    weightType: stored.some(part => part.data instanceof Uint16Array) ? 'f16' : 'f32',
+    parameters: [...new Map(stored.map((part) => [part.data, size(part.shape)])).values()].reduce(
+      (sum, count) => sum + count,
+      0,
+    ),
+    weightType: stored.some((part) => part.data instanceof Uint16Array) ? 'f16' : 'f32',
   }
 }
 
 function familyOf({ embedding, projection, layers }: Encoder): Architecture {
-  if (layers.length > 1 && layers.every(layer => layer.up.weight.tensor === layers[0]!.up.weight.tensor)) return 'albert'
+  if (layers.length > 1 && layers.every((layer) => layer.up.weight.tensor === layers[0]!.up.weight.tensor))
+    return 'albert'
   if (projection) return 'electra'
   if (embedding.pad !== undefined) return 'roberta'
   return embedding.tokenType ? 'bert' : 'distilbert'
@@ -199,6 +226,8 @@ function inputNames(roles: Roles, encoder: Encoder): InputNames {
 
 /** A graph output that is the hidden state, else the inner value's name. */
 function nameHidden(canonical: Canonical, hidden: Quantity): { hiddenOutput: string; hiddenIsGraphOutput: boolean } {
-  const output = canonical.network.outputs.find(value => canonical.resolve(value) === hidden)
-  return output ? { hiddenOutput: output.name, hiddenIsGraphOutput: true } : { hiddenOutput: hidden.name, hiddenIsGraphOutput: false }
+  const output = canonical.network.outputs.find((value) => canonical.resolve(value) === hidden)
+  return output
+    ? { hiddenOutput: output.name, hiddenIsGraphOutput: true }
+    : { hiddenOutput: hidden.name, hiddenIsGraphOutput: false }
 }

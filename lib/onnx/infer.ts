@@ -1,4 +1,4 @@
-import { type MaybeDim, add, divide, negate, product, same, sameShape } from './dim.js'
+import { type MaybeDim, add, divide, negate, product, sameShape } from './dim.js'
 import {
   type Facts,
   binaryTypes,
@@ -11,10 +11,11 @@ import {
   unaryTypes,
 } from './elementwise.js'
 import { ownDomain } from './expand.js'
-import { type Field, countMask, cumulate, fieldAxes, maskBias, moveAxes, uniform } from './field.js'
+import { type Field, countMask, cumulate, maskBias, moveAxes, uniform } from './field.js'
 import { contentOf, fieldOf, isInteger, numbersOf, shapeOf } from './known.js'
 import { type Operator, type Quantity, floatAttribute, intAttribute, intsAttribute } from './network.js'
 import { DataType } from './schema.js'
+import { inferConcat, inferGather, inferSlice, inferSplit, normalAxis } from './select.js'
 import { tensorNumbers } from './tensor.js'
 
 /**
@@ -27,19 +28,32 @@ export function infer(operator: Operator): Facts {
   if (binaryTypes.has(type) && a && b && inputs.length === 2) {
     return { ...inferBinary(type, a, b), type: comparisonTypes.has(type) ? DataType.bool : (a.type ?? b.type) }
   }
-  if (unaryTypes.has(type) && a) return { ...inferUnary(a, unaryFunction(type)), type: type === 'IsNaN' ? DataType.bool : a.type }
+  if (unaryTypes.has(type) && a)
+    return { ...inferUnary(a, unaryFunction(type)), type: type === 'IsNaN' ? DataType.bool : a.type }
   if (sameShapeTypes.has(type) && a) return { shape: shapeOf(a), type: a.type }
   return rules[type]?.(operator) ?? {}
 }
 
 /** One input decides shape and element type; values are not followed. */
-const sameShapeTypes = new Set(
-  ['Erf', 'Tanh', 'Sigmoid', 'Relu', 'Gelu', 'Softmax', 'LayerNormalization', 'Dropout', 'Trilu', 'Clip', 'Elu', 'LeakyRelu', 'Softplus'],
-)
+const sameShapeTypes = new Set([
+  'Erf',
+  'Tanh',
+  'Sigmoid',
+  'Relu',
+  'Gelu',
+  'Softmax',
+  'LayerNormalization',
+  'Dropout',
+  'Trilu',
+  'Clip',
+  'Elu',
+  'LeakyRelu',
+  'Softplus',
+])
 
 const rules: Record<string, (operator: Operator) => Facts> = {
-  Cast: operator => inferCast(operator.inputs[0]!, intAttribute(operator, 'to', 0)),
-  CastLike: operator => inferCast(operator.inputs[0]!, operator.inputs[1]?.type ?? 0),
+  Cast: (operator) => inferCast(operator.inputs[0]!, intAttribute(operator, 'to', 0)),
+  CastLike: (operator) => inferCast(operator.inputs[0]!, operator.inputs[1]?.type ?? 0),
   Where: ({ inputs: [condition, yes, no] }) =>
     condition && yes && no ? { ...inferWhere(condition, yes, no), type: yes.type ?? no.type } : {},
   Shape: inferShape,
@@ -47,31 +61,37 @@ const rules: Record<string, (operator: Operator) => Facts> = {
   Gather: inferGather,
   Slice: inferSlice,
   Concat: inferConcat,
-  Split: operator => inferSplit(operator, 0),
-  Unsqueeze: operator => {
+  Split: (operator) => inferSplit(operator, 0),
+  Unsqueeze: (operator) => {
     const shape = shapeOf(operator.inputs[0])
     const axes = axesOf(operator)
     if (!shape || !axes) return { type: operator.inputs[0]?.type }
     const rank = shape.length + axes.length
-    const at = new Set(axes.map(axis => (axis < 0 ? axis + rank : axis)))
+    const at = new Set(axes.map((axis) => (axis < 0 ? axis + rank : axis)))
     const rest = [...shape]
-    return reshaped(operator.inputs[0]!, Array.from({ length: rank }, (_, i) => (at.has(i) ? 1 : rest.shift())))
+    return reshaped(
+      operator.inputs[0]!,
+      Array.from({ length: rank }, (_, i) => (at.has(i) ? 1 : rest.shift())),
+    )
   },
-  Squeeze: operator => {
+  Squeeze: (operator) => {
     const shape = shapeOf(operator.inputs[0])
     const axes = axesOf(operator)
     if (!shape) return { type: operator.inputs[0]?.type }
-    const at = axes ? new Set(axes.map(axis => (axis < 0 ? axis + shape.length : axis))) : undefined
-    return reshaped(operator.inputs[0]!, shape.filter((dim, i) => (at ? !at.has(i) : dim !== 1)))
+    const at = axes ? new Set(axes.map((axis) => (axis < 0 ? axis + shape.length : axis))) : undefined
+    return reshaped(
+      operator.inputs[0]!,
+      shape.filter((dim, i) => (at ? !at.has(i) : dim !== 1)),
+    )
   },
   Reshape: inferReshape,
-  Flatten: operator => {
+  Flatten: (operator) => {
     const shape = shapeOf(operator.inputs[0])
     const axis = intAttribute(operator, 'axis', 1)
     if (!shape) return { type: operator.inputs[0]?.type }
     return reshaped(operator.inputs[0]!, [product(shape.slice(0, axis)), product(shape.slice(axis))])
   },
-  Transpose: operator => {
+  Transpose: (operator) => {
     const [x] = operator.inputs
     const shape = shapeOf(x)
     if (!x || !shape) return { type: x?.type }
@@ -79,18 +99,19 @@ const rules: Record<string, (operator: Operator) => Facts> = {
     if (perm.length !== shape.length) return {}
     const field = fieldOf(x)
     const to = (axis: number) => perm.indexOf(axis + shape.length) - shape.length
-    return { type: x.type, shape: perm.map(axis => shape[axis]), field: field && moveAxes(field, to) }
+    return { type: x.type, shape: perm.map((axis) => shape[axis]), field: field && moveAxes(field, to) }
   },
   Expand: ({ inputs: [x, target] }) => {
     const field = fieldOf(x)
     return { type: x?.type, shape: broadcastShapes([shapeOf(x), contentOf(target)]), field }
   },
-  ConstantOfShape: operator => {
+  ConstantOfShape: (operator) => {
     const shape = contentOf(operator.inputs[0])
     const tensor = operator.attributes.get('value')?.t
     const value = tensor ? (tensorNumbers(tensor)[0] ?? 0) : 0
     const size = shape && product(shape)
-    const content = typeof size === 'number' && size >= 0 && size <= 4096 ? new Array<number>(size).fill(value) : undefined
+    const content =
+      typeof size === 'number' && size >= 0 && size <= 4096 ? new Array<number>(size).fill(value) : undefined
     return { type: tensor?.dataType ?? DataType.float, shape, content, field: uniform(value) }
   },
   Range: inferRange,
@@ -100,27 +121,27 @@ const rules: Record<string, (operator: Operator) => Facts> = {
     const lead = broadcastShapes([x.slice(0, -2), y.slice(0, -2)])
     return { type: a?.type, shape: lead && [...lead, x.at(-2), y.at(-1)] }
   },
-  Gemm: operator => {
+  Gemm: (operator) => {
     const [x, y] = [shapeOf(operator.inputs[0]), shapeOf(operator.inputs[1])]
     if (x?.length !== 2 || y?.length !== 2) return { type: operator.inputs[0]?.type }
     const rows = x[intAttribute(operator, 'transA', 0) ? 1 : 0]
     return { type: operator.inputs[0]?.type, shape: [rows, y[intAttribute(operator, 'transB', 0) ? 0 : 1]] }
   },
   ReduceMean: inferReduce,
-  ReduceSum: operator => {
+  ReduceSum: (operator) => {
     const facts = inferReduce(operator)
     const field = fieldOf(operator.inputs[0])
     return { ...facts, field: field && facts.shape?.length === 1 ? countMask(field) : undefined }
   },
   ReduceMax: inferReduce,
   ReduceMin: inferReduce,
-  ReduceProd: operator => {
+  ReduceProd: (operator) => {
     const content = contentOf(operator.inputs[0])
     const all = product(content ?? [undefined])
     const facts = inferReduce(operator)
-    return facts.shape && facts.shape.every(dim => dim === 1) ? { ...facts, content: [all] } : facts
+    return facts.shape && facts.shape.every((dim) => dim === 1) ? { ...facts, content: [all] } : facts
   },
-  [`${ownDomain}:MaskBias`]: operator => {
+  [`${ownDomain}:MaskBias`]: (operator) => {
     const [mask] = operator.inputs
     const field = fieldOf(mask)
     const bias = field && maskBias(field, floatAttribute(operator, 'dropped', 0))
@@ -137,7 +158,11 @@ const rules: Record<string, (operator: Operator) => Facts> = {
     const at = numbersOf(axis)?.[0]
     const plain = !Number(attributes.get('exclusive')?.i ?? 0) && !Number(attributes.get('reverse')?.i ?? 0)
     const fromEnd = at === undefined || !shape ? undefined : at < 0 ? at : at - shape.length
-    return { type: x?.type, shape, field: field && plain && fromEnd !== undefined ? cumulate(field, fromEnd) : undefined }
+    return {
+      type: x?.type,
+      shape,
+      field: field && plain && fromEnd !== undefined ? cumulate(field, fromEnd) : undefined,
+    }
   },
 }
 
@@ -149,7 +174,7 @@ function inferCast(x: Quantity, to: number): Facts {
     return isInteger(to) ? Math.trunc(value) : value
   }
   // A named size is positive.
-  return { ...inferUnary(x, convert, dim => (to === DataType.bool ? 1 : dim)), type: to }
+  return { ...inferUnary(x, convert, (dim) => (to === DataType.bool ? 1 : dim)), type: to }
 }
 
 function inferShape(operator: Operator): Facts {
@@ -162,101 +187,6 @@ function inferShape(operator: Operator): Facts {
 
 function axesOf(operator: Operator): number[] | undefined {
   return intsAttribute(operator, 'axes') ?? numbersOf(operator.inputs[1])
-}
-
-function inferGather(operator: Operator): Facts {
-  const [data, index] = operator.inputs
-  const [shape, indexShape] = [shapeOf(data), shapeOf(index)]
-  if (!data || !index || !shape || !indexShape) return { type: data?.type }
-  const axis = normalAxis(intAttribute(operator, 'axis', 0), shape.length)
-  const result: Facts = { type: data.type, shape: [...shape.slice(0, axis), ...indexShape, ...shape.slice(axis + 1)] }
-  const content = contentOf(data)
-  const at = numbersOf(index)
-  if (content && at && shape.length === 1) result.content = at.map(i => content.at(i))
-  const field = fieldOf(data)
-  if (field?.kind === 'uniform') result.field = field
-  return result
-}
-
-function normalAxis(axis: number, rank: number): number {
-  return axis < 0 ? axis + rank : axis
-}
-
-/** Starts, ends, axes and steps: inputs since opset 10, attributes before. */
-function inferSlice(operator: Operator): Facts {
-  const [x] = operator.inputs
-  const shape = shapeOf(x)
-  if (!x || !shape) return { type: x?.type }
-  const list = (name: string, slot: number): readonly MaybeDim[] | undefined =>
-    intsAttribute(operator, name) ?? contentOf(operator.inputs[slot])
-  const starts = list('starts', 1)
-  const ends = list('ends', 2)
-  const axes = (list('axes', 3) ?? starts?.map((_, i) => i)) as number[] | undefined
-  const steps = list('steps', 4) ?? starts?.map(() => 1)
-  if (!starts || !ends || !axes || !steps || !axes.every(axis => typeof axis === 'number')) return { type: x.type }
-  const sliced: MaybeDim[] = [...shape]
-  let content = contentOf(x)
-  let field = fieldOf(x)
-  axes.forEach((given, i) => {
-    const axis = normalAxis(given, shape.length)
-    const cut = steps[i] === 1 ? cutAxis(shape[axis], starts[i], ends[i]) : undefined
-    sliced[axis] = cut?.length
-    const [start, end, step] = [starts[i], ends[i], steps[i]]
-    const numeric = typeof start === 'number' && typeof end === 'number' && step === 1
-    content = shape.length === 1 && numeric ? content?.slice(start, end) : undefined
-    if (content && shape.length === 1) sliced[axis] = content.length
-    field = field && cutField(field, axis - shape.length, cut?.start, same(sliced[axis], shape[axis]))
-  })
-  return { type: x.type, shape: sliced, content, field }
-}
-
-/** The part [start, end) of an axis; ends beyond the axis are clamped, so a large end means "to the end". */
-function cutAxis(size: MaybeDim, start: MaybeDim, end: MaybeDim): { start: number | undefined; length: MaybeDim } | undefined {
-  if (start === undefined || end === undefined) return undefined
-  if (typeof size === 'number' && typeof start === 'number' && typeof end === 'number') {
-    const clamp = (at: number) => Math.min(Math.max(at < 0 ? at + size : at, 0), size)
-    return { start: clamp(start), length: Math.max(clamp(end) - clamp(start), 0) }
-  }
-  if (typeof start !== 'number' || start < 0) return undefined
-  const toEnd = typeof end === 'number' && end >= 2 ** 31 - 1
-  const stop = toEnd ? size : end
-  if (stop === undefined || (typeof stop === 'number' && stop < 0)) return { start, length: undefined }
-  return { start, length: add(stop, negate(start)) }
-}
-
-function cutField(field: Field, axis: number, start: number | undefined, whole: boolean): Field | undefined {
-  if (whole || !fieldAxes(field).includes(axis)) return field
-  if (field.kind !== 'iota' || start === undefined) return undefined
-  return { ...field, start: field.start + field.step * start }
-}
-
-function inferConcat(operator: Operator): Facts {
-  const inputs = operator.inputs
-  const shapes = inputs.map(shapeOf)
-  const first = shapes[0]
-  const type = inputs[0]?.type
-  if (!first || shapes.some(shape => shape?.length !== first.length)) return { type }
-  const axis = normalAxis(intAttribute(operator, 'axis', 0), first.length)
-  const total = shapes.reduce<MaybeDim>((sum, shape) => {
-    const dim = shape![axis]
-    return sum === undefined || dim === undefined ? undefined : add(sum, dim)
-  }, 0)
-  const shape = first.map((dim, i) => (i === axis ? total : dim))
-  const contents = inputs.map(contentOf)
-  const content = first.length === 1 && contents.every(item => item) ? contents.flatMap(item => item!) : undefined
-  return { type, shape, content }
-}
-
-/** @param slot which of the outputs */
-export function inferSplit(operator: Operator, slot: number): Facts {
-  const shape = shapeOf(operator.inputs[0])
-  const type = operator.inputs[0]?.type
-  if (!shape) return { type }
-  const axis = normalAxis(intAttribute(operator, 'axis', 0), shape.length)
-  const size = shape[axis]
-  const sizes = intsAttribute(operator, 'split') ?? numbersOf(operator.inputs[1])
-  const even = size === undefined ? undefined : divide(size, operator.outputs.length)
-  return { type, shape: shape.map((dim, i) => (i === axis ? (sizes?.[slot] ?? even) : dim)) }
 }
 
 function inferReshape(operator: Operator): Facts {
@@ -281,11 +211,15 @@ function reshaped(x: Quantity, shape: readonly MaybeDim[]): Facts {
   const field = fieldOf(x)
   const facts: Facts = { type: x.type, shape, content: contentOf(x) }
   if (!field || !before) return facts
-  const place = (dims: readonly MaybeDim[]) => dims.map((dim, i) => ({ dim, axis: i - dims.length })).filter(({ dim }) => dim !== 1)
+  const place = (dims: readonly MaybeDim[]) =>
+    dims.map((dim, i) => ({ dim, axis: i - dims.length })).filter(({ dim }) => dim !== 1)
   const [from, to] = [place(before), place(shape)]
-  const moves = sameShape(from.map(({ dim }) => dim), to.map(({ dim }) => dim))
+  const moves = sameShape(
+    from.map(({ dim }) => dim),
+    to.map(({ dim }) => dim),
+  )
   if (field.kind === 'uniform') facts.field = field
-  else if (moves) facts.field = moveAxes(field, axis => movedAxis(axis, before, shape, from, to))
+  else if (moves) facts.field = moveAxes(field, (axis) => movedAxis(axis, before, shape, from, to))
   return facts
 }
 
@@ -300,13 +234,14 @@ function movedAxis(
   to: readonly Place[],
 ): number | undefined {
   if (before.at(axis) === 1) return after[0] === 1 ? -after.length : undefined
-  return to[from.findIndex(item => item.axis === axis)]?.axis
+  return to[from.findIndex((item) => item.axis === axis)]?.axis
 }
 
 function inferRange(operator: Operator): Facts {
-  const [start, limit, step] = operator.inputs.map(input => contentOf(input)?.[0])
+  const [start, limit, step] = operator.inputs.map((input) => contentOf(input)?.[0])
   const type = operator.inputs[0]?.type
-  if (typeof start !== 'number' || typeof step !== 'number' || limit === undefined || step === 0) return { type, shape: [undefined] }
+  if (typeof start !== 'number' || typeof step !== 'number' || limit === undefined || step === 0)
+    return { type, shape: [undefined] }
   const field: Field = { kind: 'iota', start, step, axis: -1 }
   if (typeof limit !== 'number') return { type, shape: [step === 1 ? add(limit, negate(start)) : undefined], field }
   const length = Math.max(Math.ceil((limit - start) / step), 0)
@@ -319,9 +254,8 @@ function inferReduce(operator: Operator): Facts {
   const shape = shapeOf(x)
   if (!shape) return { type: x?.type }
   const axes = axesOf(operator)
-  const at = axes?.length ? new Set(axes.map(axis => normalAxis(axis, shape.length))) : new Set(shape.keys())
+  const at = axes?.length ? new Set(axes.map((axis) => normalAxis(axis, shape.length))) : new Set(shape.keys())
   const keep = intAttribute(operator, 'keepdims', 1) === 1
   const reduced = shape.flatMap((dim, i): MaybeDim[] => (at.has(i) ? (keep ? [1] : []) : [dim]))
   return { type: x?.type, shape: reduced }
 }
-

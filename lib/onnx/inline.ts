@@ -3,7 +3,7 @@ import type { OnnxAttribute, OnnxFunction, OnnxModel, OnnxNode } from './schema.
 
 /** Calls in calls deeper than this, or more nodes than this, are an attack or an accident, not a model. */
 const maxDepth = 32
-const maxNodes = 1_000_000
+const maxNodes = 200_000
 
 /**
  * The nodes of the graph with every call of a local function replaced by the function's body, its values renamed
@@ -13,7 +13,9 @@ const maxNodes = 1_000_000
 export function inlineFunctions(model: OnnxModel): OnnxNode[] {
   const nodes = model.graph!.node
   if (!model.functions.length) return nodes
-  const functions = new Map(model.functions.map(definition => [keyOf(definition.domain, definition.name, definition.overload), definition]))
+  const functions = new Map(
+    model.functions.map((definition) => [keyOf(definition.domain, definition.name, definition.overload), definition]),
+  )
   const result: OnnxNode[] = []
   let calls = 0
   const expand = (node: OnnxNode, depth: number) => {
@@ -42,7 +44,7 @@ function tooLarge(node: OnnxNode, reason: string): OnnxImportError {
 
 /** The body with the caller's values in place of parameters and results. */
 function instantiate(definition: OnnxFunction, call: OnnxNode): OnnxNode[] {
-  const prefix = call.output.find(output => output) ?? call.name ?? ''
+  const prefix = call.output.find((output) => output) ?? call.name ?? ''
   const names = new Map<string, string>()
   definition.input.forEach((name, i) => names.set(name, call.input[i] ?? ''))
   definition.output.forEach((name, i) => {
@@ -52,12 +54,12 @@ function instantiate(definition: OnnxFunction, call: OnnxNode): OnnxNode[] {
   const given = new Map<string, OnnxAttribute>()
   for (const attribute of definition.attributeProto) given.set(attribute.name ?? '', attribute)
   for (const attribute of call.attribute) given.set(attribute.name ?? '', attribute)
-  const body = definition.node.map(node => ({
+  const body = definition.node.map((node) => ({
     ...node,
     name: `${call.name || prefix}/${node.name ?? node.opType ?? ''}`,
     input: node.input.map(rename),
     output: node.output.map(rename),
-    attribute: node.attribute.flatMap(attribute => bindAttribute(attribute, given)),
+    attribute: node.attribute.flatMap((attribute) => bindAttribute(attribute, given)),
   }))
   return [...body, ...passedThrough(definition, call)]
 }

@@ -10,7 +10,13 @@ const maxContent = 4096
 const maxScanned = 2 ** 22
 
 export function isInteger(type: number | undefined): boolean {
-  return type === DataType.int64 || type === DataType.int32 || type === DataType.uint8 || type === DataType.int8 || type === DataType.int16
+  return (
+    type === DataType.int64 ||
+    type === DataType.int32 ||
+    type === DataType.uint8 ||
+    type === DataType.int8 ||
+    type === DataType.int16
+  )
 }
 
 export function isFloat(type: number | undefined): boolean {
@@ -32,14 +38,15 @@ function isNumeric(tensor: OnnxTensor): boolean {
 export function contentOf(value: Quantity | undefined): readonly MaybeDim[] | undefined {
   if (!value) return undefined
   const tensor = value.constant
-  if (!value.content && tensor && isNumeric(tensor) && elementCount(tensor) <= maxContent) value.content = tensorNumbers(tensor)
+  if (!value.content && tensor && isNumeric(tensor) && elementCount(tensor) <= maxContent)
+    value.content = tensorNumbers(tensor)
   return value.content
 }
 
 /** All elements, where they are plain numbers. */
 export function numbersOf(value: Quantity | undefined): number[] | undefined {
   const content = contentOf(value)
-  return content?.every(item => typeof item === 'number') ? (content as number[]) : undefined
+  return content?.every((item) => typeof item === 'number') ? (content as number[]) : undefined
 }
 
 const scanned = new WeakMap<OnnxTensor, { field: Field | undefined }>()
@@ -67,13 +74,15 @@ function mayBeField(tensor: OnnxTensor): boolean {
   const count = elementCount(tensor)
   if (!isNumeric(tensor) || count > maxScanned) return false
   const [a, b, c] = count > 2 ? Array.from(tensorData(tensor).subarray(0, 3), Number) : []
-  return a === undefined || a === b || tensor.dims.at(-1) === 2 || c! - b! === b! - a || tensor.dataType === DataType.float16
+  return (
+    a === undefined || a === b || tensor.dims.at(-1) === 2 || c! - b! === b! - a || tensor.dataType === DataType.float16
+  )
 }
 
 function readField(numbers: readonly number[], shape: readonly MaybeDim[]): Field | undefined {
   const first = numbers[0]
   if (first === undefined) return undefined
-  if (numbers.every(number => number === first)) return uniform(first)
+  if (numbers.every((number) => number === first)) return uniform(first)
   const length = shape.at(-1)
   if (typeof length !== 'number' || length < 2) return undefined
   const step = numbers[1]! - first

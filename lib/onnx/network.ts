@@ -70,34 +70,44 @@ export function linkNetwork(model: OnnxModel): Network {
     inputs.push(value)
   }
   const nodes = expandFused(model, inlineFunctions(model))
-  const created: Operator[] = nodes.map(node => {
+  const created: Operator[] = nodes.map((node) => {
     const type = node.domain && node.domain !== 'ai.onnx' ? `${node.domain}:${node.opType ?? ''}` : (node.opType ?? '')
     const outputs = node.output.map((name, slot) => (name ? define(name, slot) : undefined))
-    const attributes = new Map(node.attribute.map(attribute => [attribute.name ?? '', attribute]))
-    const name = node.name || node.output.find(output => output) || type
+    const attributes = new Map(node.attribute.map((attribute) => [attribute.name ?? '', attribute]))
+    const name = node.name || node.output.find((output) => output) || type
     const operator: Operator = { type, name, attributes, inputs: [], outputs }
     for (const output of outputs) if (output) output.producer = operator
     return operator
   })
   nodes.forEach((node, i) => (created[i]!.inputs = linkInputs(node, created[i]!, names)))
-  const outputs = graph.output.map(info => {
+  const outputs = graph.output.map((info) => {
     const value = names.get(info.name ?? '')
-    if (!value) throw broken(`the output "${info.name ?? ''}" is written by no node`, info.name, 'a node that writes it')
+    if (!value)
+      throw broken(`the output "${info.name ?? ''}" is written by no node`, info.name, 'a node that writes it')
     return value
   })
   const operators = sortOperators(created)
   for (const operator of operators) {
     for (const input of new Set(operator.inputs)) input?.consumers.push(operator)
   }
-  const opset = Number(model.opsetImport.find(entry => !entry.domain || entry.domain === 'ai.onnx')?.version ?? 0)
+  const opset = Number(model.opsetImport.find((entry) => !entry.domain || entry.domain === 'ai.onnx')?.version ?? 0)
   return { operators, inputs, outputs, names, opset }
 }
 
-function linkInputs(node: OnnxNode, operator: Operator, names: ReadonlyMap<string, Quantity>): (Quantity | undefined)[] {
-  return node.input.map(name => {
+function linkInputs(
+  node: OnnxNode,
+  operator: Operator,
+  names: ReadonlyMap<string, Quantity>,
+): (Quantity | undefined)[] {
+  return node.input.map((name) => {
     if (!name) return undefined
     const value = names.get(name)
-    if (!value) throw broken(`node "${operator.name}" reads "${name}", which nothing writes`, operator.name, 'a value of the graph')
+    if (!value)
+      throw broken(
+        `node "${operator.name}" reads "${name}", which nothing writes`,
+        operator.name,
+        'a value of the graph',
+      )
     return value
   })
 }
@@ -128,7 +138,7 @@ function sortOperators(operators: readonly Operator[]): Operator[] {
   const readers = new Map<Operator, Operator[]>()
   const sorted: Operator[] = []
   for (const operator of operators) {
-    const sources = new Set(operator.inputs.map(input => input?.producer).filter(source => source !== undefined))
+    const sources = new Set(operator.inputs.map((input) => input?.producer).filter((source) => source !== undefined))
     waiting.set(operator, sources.size)
     for (const source of sources) {
       const list = readers.get(source)
@@ -145,7 +155,7 @@ function sortOperators(operators: readonly Operator[]): Operator[] {
     }
   }
   if (sorted.length < operators.length) {
-    const stuck = operators.find(operator => waiting.get(operator)! > 0)!
+    const stuck = operators.find((operator) => waiting.get(operator)! > 0)!
     throw broken(`node "${stuck.name}" depends on its own result`, stuck.name, 'a graph without cycles')
   }
   return sorted
@@ -194,7 +204,9 @@ export function attributeKey(operator: Operator): string | undefined {
   for (const [name, attribute] of operator.attributes) {
     if (attribute.t || attribute.g || (attribute.type ?? 0) > AttributeType.strings) return undefined
     const text = attribute.s ? Buffer.from(attribute.s).toString('latin1') : ''
-    items.push([name, attribute.f, attribute.i, text, attribute.floats, attribute.ints, attribute.strings].join('\u0001'))
+    items.push(
+      [name, attribute.f, attribute.i, text, attribute.floats, attribute.ints, attribute.strings].join('\u0001'),
+    )
   }
   return items.sort().join('\u0002')
 }

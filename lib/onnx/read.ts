@@ -65,7 +65,12 @@ function notOnnx(reason: string, file: string | undefined, byte: number, cause?:
 async function readWhole(path: string): Promise<Buffer> {
   const handle = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
-    throw new OnnxImportError('ERR_ONNX_MISSING', `Cannot read the model "${path}": ${reason}.`, { file: path }, { cause })
+    throw new OnnxImportError(
+      'ERR_ONNX_MISSING',
+      `Cannot read the model "${path}": ${reason}.`,
+      { file: path },
+      { cause },
+    )
   })
   try {
     const status = await handle.stat()

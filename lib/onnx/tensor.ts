@@ -35,11 +35,15 @@ export function plainTensor(dataType: number, dims: readonly Int64[], data: Part
 /** Shape as plain numbers. @throws OnnxImportError ERR_ONNX_FORMAT for negative or absurd sizes */
 export function tensorShape(tensor: OnnxTensor): number[] {
   let size = 1
-  const shape = tensor.dims.map(dim => {
+  const shape = tensor.dims.map((dim) => {
     const number = Number(dim)
     size *= number
     if (!Number.isSafeInteger(number) || number < 0 || !Number.isSafeInteger(size))
-      throw formatError(tensor, `its shape is [${tensor.dims.join(', ')}]`, 'sizes from 0 on, of a product that fits memory')
+      throw formatError(
+        tensor,
+        `its shape is [${tensor.dims.join(', ')}]`,
+        'sizes from 0 on, of a product that fits memory',
+      )
     return number
   })
   return shape
@@ -69,7 +73,11 @@ export function tensorData(tensor: OnnxTensor): TensorData {
 function fromRaw(tensor: OnnxTensor, raw: Uint8Array): TensorData {
   const width = widths[tensor.dataType ?? 0]
   if (width !== undefined && raw.byteLength !== width * elementCount(tensor))
-    throw formatError(tensor, `it holds ${raw.byteLength} bytes`, `${byteLength(tensor)} for its shape [${tensor.dims.join(', ')}]`)
+    throw formatError(
+      tensor,
+      `it holds ${raw.byteLength} bytes`,
+      `${byteLength(tensor)} for its shape [${tensor.dims.join(', ')}]`,
+    )
   switch (tensor.dataType) {
     case DataType.float:
       return viewOf(raw, Float32Array)
@@ -113,11 +121,11 @@ function fromFields(tensor: OnnxTensor): TensorData {
     case DataType.int32:
       return Int32Array.from(tensor.int32Data)
     case DataType.int64:
-      return BigInt64Array.from(tensor.int64Data, value => BigInt(value))
+      return BigInt64Array.from(tensor.int64Data, (value) => BigInt(value))
     case DataType.uint32:
-      return Int32Array.from(tensor.uint64Data, value => Number(value) | 0)
+      return Int32Array.from(tensor.uint64Data, (value) => Number(value) | 0)
     case DataType.uint64:
-      return BigInt64Array.from(tensor.uint64Data, value => BigInt.asIntN(64, BigInt(value)))
+      return BigInt64Array.from(tensor.uint64Data, (value) => BigInt.asIntN(64, BigInt(value)))
     case DataType.int8:
       return Int8Array.from(tensor.int32Data)
     case DataType.uint8:
@@ -170,7 +178,7 @@ function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
 
 /** Index of the first NaN or infinity, or -1. Looks at exponent bits: one pass over the words, no conversion. */
 export function firstNotFinite(data: Float32Array | Uint16Array): number {
-  if (data instanceof Uint16Array) return data.findIndex(bits => (bits & 0x7c00) === 0x7c00)
+  if (data instanceof Uint16Array) return data.findIndex((bits) => (bits & 0x7c00) === 0x7c00)
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length)
   for (let i = 0; i < words.length; i++) if ((words[i]! & 0x7f800000) === 0x7f800000) return i
   return -1

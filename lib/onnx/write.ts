@@ -39,12 +39,12 @@ export function encodeModel(model: OnnxModel): Uint8Array {
 export async function writeModel(model: OnnxModel, path: string, options: WriteOptions = {}): Promise<void> {
   const { external = false } = options
   if (!external) {
-    await writeAtomically(path, async handle => writeAll(handle, encodeModel(model)))
+    await writeAtomically(path, async (handle) => writeAll(handle, encodeModel(model)))
     return
   }
   const { location = `${basename(path)}_data`, threshold = 1024 } = external === true ? {} : external
   const moved = new Map<OnnxTensor, { offset: number; length: number }>()
-  await writeAtomically(join(dirname(path), location), async handle => {
+  await writeAtomically(join(dirname(path), location), async (handle) => {
     let end = 0
     for (const tensor of allTensors(model)) {
       const bytes = tensor.rawData
@@ -55,7 +55,7 @@ export async function writeModel(model: OnnxModel, path: string, options: WriteO
       moved.set(tensor, { offset, length: bytes.byteLength })
     }
   })
-  const outside = replaceTensors(model, tensor => {
+  const outside = replaceTensors(model, (tensor) => {
     const place = moved.get(tensor)
     if (!place) return tensor
     const { rawData: _, ...rest } = tensor
@@ -63,7 +63,7 @@ export async function writeModel(model: OnnxModel, path: string, options: WriteO
     const externalData = Object.entries(values).map(([key, value]) => ({ key, value }))
     return { ...rest, externalData, dataLocation: 1 }
   })
-  await writeAtomically(path, async handle => writeAll(handle, encodeModel(outside)))
+  await writeAtomically(path, async (handle) => writeAll(handle, encodeModel(outside)))
 }
 
 /** A copy of the message tree in which tensors are exchanged; the bytes of tensors are shared. */
@@ -75,7 +75,9 @@ function replaceTensors(model: OnnxModel, exchange: (tensor: OnnxTensor) => Onnx
       const { kind } = field
       if (typeof kind === 'string' || source[field.name] === undefined) continue
       const convert = (item: unknown) => (kind.name === 'Tensor' ? exchange(item as OnnxTensor) : walk(item, kind))
-      message[field.name] = field.repeated ? (source[field.name] as unknown[]).map(convert) : convert(source[field.name])
+      message[field.name] = field.repeated
+        ? (source[field.name] as unknown[]).map(convert)
+        : convert(source[field.name])
     }
     return message
   }

@@ -39,7 +39,11 @@ export class Predictor {
     checkKeys('Predictor.load', options, ['backbone', 'device', 'threads'])
     const list = typeof folders === 'string' ? [folders] : folders
     if (!Array.isArray(list) || list.length === 0) {
-      throw new OptionError('ERR_OPTION', `Predictor.load: expected the folder of a run, or several, got ${show(folders)}`, { got: folders })
+      throw new OptionError(
+        'ERR_OPTION',
+        `Predictor.load: expected the folder of a run, or several, got ${show(folders)}`,
+        { got: folders },
+      )
     }
     const runs = new Map<string, OpenRun>()
     let backbone: Backbone | string | undefined = options.backbone
@@ -47,7 +51,11 @@ export class Predictor {
       for (const folder of list) {
         const name = basename(resolve(folder))
         if (runs.has(name)) {
-          throw new OptionError('ERR_OPTION', `Predictor.load: two runs are called "${name}"; the last part of the folder is the name`, { got: name })
+          throw new OptionError(
+            'ERR_OPTION',
+            `Predictor.load: two runs are called "${name}"; the last part of the folder is the name`,
+            { got: name },
+          )
         }
         const run = await openRun(folder, { ...options, backbone })
         backbone = run.backbone
@@ -76,7 +84,11 @@ export class Predictor {
       const chosen = rows.flatMap((row, i) => (row.task === name ? [i] : []))
       if (chosen.length === 0) continue
       const tokenizer = await run.backbone.tokenizer()
-      const encoded = await encodeRows(chosen.map((i) => rows[i]!), tokenizer, run.record.options.maxLength)
+      const encoded = await encodeRows(
+        chosen.map((i) => rows[i]!),
+        tokenizer,
+        run.record.options.maxLength,
+      )
       const outputs = await forwardRows(run.model, fitRowsToModel(encoded, run.backbone))
       for (const [k, i] of chosen.entries()) results[i] = { task: name, ...run.task.predict(outputs[k]!) }
     }
@@ -93,25 +105,41 @@ export class Predictor {
   }
 
   #readInput(input: string | PredictInput, index: number): PredictInput & { task: string } {
-    const { text, textPair, task = this.#onlyTask() } = typeof input === 'string' ? ({ text: input } as PredictInput) : (input ?? {})
+    const {
+      text,
+      textPair,
+      task = this.#onlyTask(),
+    } = typeof input === 'string' ? ({ text: input } as PredictInput) : (input ?? {})
     if (typeof text !== 'string' || (textPair !== undefined && typeof textPair !== 'string')) {
-      throw new DataError('ERR_DATA_ROW', `row ${index + 1}: expected a text or { text, textPair, task }, got ${show(input)}`, { row: index + 1 })
+      throw new DataError(
+        'ERR_DATA_ROW',
+        `row ${index + 1}: expected a text or { text, textPair, task }, got ${show(input)}`,
+        { row: index + 1 },
+      )
     }
     if (!this.#runs.has(task)) {
-      throw new OptionError('ERR_OPTION', `row ${index + 1}: no run "${task}" is loaded; there are ${this.tasks.join(', ')}${hint(task, this.tasks)}`, {
-        option: 'task',
-        got: task,
-        expected: this.tasks,
-      })
+      throw new OptionError(
+        'ERR_OPTION',
+        `row ${index + 1}: no run "${task}" is loaded; there are ${this.tasks.join(', ')}${hint(task, this.tasks)}`,
+        {
+          option: 'task',
+          got: task,
+          expected: this.tasks,
+        },
+      )
     }
     const { pair } = this.#runs.get(task)!.record.options
     if (pair !== (textPair !== undefined)) {
       const expected = pair ? 'two texts, text and textPair' : 'one text'
-      throw new DataError('ERR_DATA_ROW', `row ${index + 1}: the run "${task}" reads ${expected}, got ${pair ? 'one' : 'two'}`, {
-        row: index + 1,
-        field: 'textPair',
-        expected,
-      })
+      throw new DataError(
+        'ERR_DATA_ROW',
+        `row ${index + 1}: the run "${task}" reads ${expected}, got ${pair ? 'one' : 'two'}`,
+        {
+          row: index + 1,
+          field: 'textPair',
+          expected,
+        },
+      )
     }
     return { text, textPair, task }
   }
@@ -119,6 +147,10 @@ export class Predictor {
   #onlyTask(): string {
     const [name, ...others] = this.tasks
     if (others.length === 0) return name!
-    throw new OptionError('ERR_OPTION', `several runs are loaded (${this.tasks.join(', ')}): each input must name its "task"`, { option: 'task', expected: this.tasks })
+    throw new OptionError(
+      'ERR_OPTION',
+      `several runs are loaded (${this.tasks.join(', ')}): each input must name its "task"`,
+      { option: 'task', expected: this.tasks },
+    )
   }
 }

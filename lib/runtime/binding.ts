@@ -35,7 +35,8 @@ export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!isPackageRoot(folder)) {
     const parent = dirname(folder)
-    if (parent === folder) throw new DeviceError('ERR_ADDON', `package.json of ${packageName} was not found above ${import.meta.url}`)
+    if (parent === folder)
+      throw new DeviceError('ERR_ADDON', `package.json of ${packageName} was not found above ${import.meta.url}`)
     folder = parent
   }
   return folder

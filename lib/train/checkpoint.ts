@@ -22,7 +22,12 @@ const formatName = 'onnx-adapters checkpoint 1'
 const groups = ['parameters', 'moment1', 'moment2', 'best'] as const
 
 /** @param best absent where the newest state is the best one */
-export async function writeCheckpoint(folder: string, state: TrainerState, position: FitState, best?: Parameters): Promise<void> {
+export async function writeCheckpoint(
+  folder: string,
+  state: TrainerState,
+  position: FitState,
+  best?: Parameters,
+): Promise<void> {
   const tensors = new Map<string, FloatTensor>()
   const parts = { parameters: state.parameters, moment1: state.moment1, moment2: state.moment2, best }
   for (const group of groups) for (const [name, tensor] of parts[group] ?? []) tensors.set(`${group}/${name}`, tensor)

@@ -9,7 +9,11 @@ import { shuffled } from './shuffle.js'
 /** The part of Trainer that the loop needs. */
 export interface StepModel extends ForwardModel {
   step(
-    batch: { inputIds: readonly (readonly number[])[]; tokenTypeIds: readonly (readonly number[])[]; labels: readonly Target[] },
+    batch: {
+      inputIds: readonly (readonly number[])[]
+      tokenTypeIds: readonly (readonly number[])[]
+      labels: readonly Target[]
+    },
     options: { learningRate: number },
   ): Promise<{ loss: number; gradientNorm: number }>
 }
@@ -99,8 +103,13 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       emit({ kind: 'evaluation', epoch, ...scores, best: better, milliseconds: performance.now() - before })
     }
     if (better) best = { epoch, metrics: scores?.metrics ?? {} }
-    history.push({ epoch, trainLoss: lossSum / steps, validation: scores, seconds: (performance.now() - started) / 1000 })
-    await checkpoint({ epoch, step, history, best }, better)
+    history.push({
+      epoch,
+      trainLoss: lossSum / steps,
+      validation: scores,
+      seconds: (performance.now() - started) / 1000,
+    })
+    await checkpoint({ epoch, step, history: [...history], best }, better)
     emit({ kind: 'checkpoint', epoch, step })
     if (epoch - best!.epoch >= earlyStopping) break
   }

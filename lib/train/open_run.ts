@@ -31,7 +31,8 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   const record = await readRecord(folder)
   const tensors = await readTensors(folder, record)
   const { backbone: chosen = record.backbone.path, device, threads } = options
-  const backbone = typeof chosen === 'string' ? await loadRecorded(folder, record, chosen, options.backbone !== undefined) : chosen
+  const backbone =
+    typeof chosen === 'string' ? await loadRecorded(folder, record, chosen, options.backbone !== undefined) : chosen
   if (backbone.sha256 !== record.backbone.sha256) {
     throw new RunError(
       'ERR_RUN_BACKBONE',
@@ -68,8 +69,13 @@ async function readTensors(folder: string, record: RunRecord): Promise<Parameter
 async function loadRecorded(folder: string, record: RunRecord, path: string, asked: boolean): Promise<Backbone> {
   return loadBackbone(path).catch((cause: unknown) => {
     if (asked || (cause as { code?: string }).code !== 'ERR_ONNX_MISSING') throw cause
-    throw new RunError('ERR_RUN_BACKBONE', `${folder}: its backbone "${record.backbone.name}" is not at ${path} any more; say where it is with "backbone"`, {
-      file: path,
-    }, { cause })
+    throw new RunError(
+      'ERR_RUN_BACKBONE',
+      `${folder}: its backbone "${record.backbone.name}" is not at ${path} any more; say where it is with "backbone"`,
+      {
+        file: path,
+      },
+      { cause },
+    )
   })
 }

@@ -67,7 +67,12 @@ export function currentVersions(): RunRecord['versions'] {
 export async function checkOutput(folder: string, overwrite: boolean): Promise<void> {
   const found = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
-    throw new OptionError('ERR_OPTION', `option "output": ${folder} cannot be used: ${error.message}`, { option: 'output', got: folder }, { cause: error })
+    throw new OptionError(
+      'ERR_OPTION',
+      `option "output": ${folder} cannot be used: ${error.message}`,
+      { option: 'output', got: folder },
+      { cause: error },
+    )
   })
   if (found.length === 0 || overwrite) return
   throw new OptionError('ERR_OUTPUT_EXISTS', `${folder} exists and is not empty; choose another output, or overwrite`, {
@@ -88,7 +93,11 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
 }
 
 /** Writes the trained tensors. @returns what run.json says of the file */
-export async function writeAdapter(folder: string, parameters: Parameters, task: TaskRecord): Promise<NonNullable<RunRecord['adapter']>> {
+export async function writeAdapter(
+  folder: string,
+  parameters: Parameters,
+  task: TaskRecord,
+): Promise<NonNullable<RunRecord['adapter']>> {
   const parts = encodeSafetensors(parameters, { format: 'onnx-adapters', task: JSON.stringify(task) })
   const sha256 = createHash('sha256')
   for (const part of parts) sha256.update(part)
@@ -103,7 +112,12 @@ export async function writeAdapter(folder: string, parameters: Parameters, task:
 export async function readRecord(folder: string): Promise<RunRecord> {
   const file = join(folder, runFiles.record)
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new RunError('ERR_RUN_MISSING', `${folder}: not the folder of a run: no ${runFiles.record} in it`, { file }, { cause })
+    throw new RunError(
+      'ERR_RUN_MISSING',
+      `${folder}: not the folder of a run: no ${runFiles.record} in it`,
+      { file },
+      { cause },
+    )
   })
   let record: Partial<RunRecord> | null
   try {
@@ -112,11 +126,15 @@ export async function readRecord(folder: string): Promise<RunRecord> {
     throw new RunError('ERR_RUN_RECORD', `${file}: not valid JSON: ${(cause as Error).message}`, { file }, { cause })
   }
   if (record?.format !== 1 || !record.task || !record.options || !record.backbone) {
-    throw new RunError('ERR_RUN_RECORD', `${file}: not the record of a run that this version can read (format ${String(record?.format)}, expected 1)`, {
-      file,
-      found: record?.format,
-      expected: 1,
-    })
+    throw new RunError(
+      'ERR_RUN_RECORD',
+      `${file}: not the record of a run that this version can read (format ${String(record?.format)}, expected 1)`,
+      {
+        file,
+        found: record?.format,
+        expected: 1,
+      },
+    )
   }
   return record as RunRecord
 }
@@ -132,11 +150,15 @@ export async function readAdapter(folder: string, record: RunRecord): Promise<Ma
   })
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   if (sha256 !== record.adapter?.sha256) {
-    throw new RunError('ERR_RUN_CHANGED', `${file}: its sha256 is ${sha256}, but ${runFiles.record} names ${record.adapter?.sha256 ?? 'none'}`, {
-      file,
-      found: sha256,
-      expected: record.adapter?.sha256,
-    })
+    throw new RunError(
+      'ERR_RUN_CHANGED',
+      `${file}: its sha256 is ${sha256}, but ${runFiles.record} names ${record.adapter?.sha256 ?? 'none'}`,
+      {
+        file,
+        found: sha256,
+        expected: record.adapter?.sha256,
+      },
+    )
   }
   const { tensors } = decodeSafetensors(bytes, file)
   return new Map([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloats(name, tensor) }]))

@@ -13,7 +13,11 @@ export interface ForwardModel {
 const rowsPerBatch = 32
 
 /** Outputs of the head for all rows, in their order: f32[outputs] each. */
-export async function forwardRows(model: ForwardModel, rows: EncodedRows, signal?: AbortSignal): Promise<Float32Array[]> {
+export async function forwardRows(
+  model: ForwardModel,
+  rows: EncodedRows,
+  signal?: AbortSignal,
+): Promise<Float32Array[]> {
   const outputs: Float32Array[] = []
   for (let start = 0; start < rows.inputIds.length; start += rowsPerBatch) {
     signal?.throwIfAborted()

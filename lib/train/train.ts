@@ -9,7 +9,16 @@ import { countSteps, fit, type BestEpoch, type EpochRecord, type FitState, type 
 import { MetricsLog } from './metrics_log.js'
 import { chooseMaxLength, fitRowsToModel } from './model_input.js'
 import { running, type ParameterCount, type ProgressListener, type Running } from './progress.js'
-import { checkOutput, currentVersions, finishRun, prepareOutput, runFiles, writeRecord, type Parameters, type RunRecord } from './run.js'
+import {
+  checkOutput,
+  currentVersions,
+  finishRun,
+  prepareOutput,
+  runFiles,
+  writeRecord,
+  type Parameters,
+  type RunRecord,
+} from './run.js'
 import { makeSchedule } from './schedule.js'
 import { resolveTrainOptions, type TrainOptions, type TrainSettings } from './train_options.js'
 import { Trainer } from './trainer.js'
@@ -48,7 +57,11 @@ async function trainRun(options: TrainOptions, emit: ProgressListener): Promise<
   const data = await loadData(options, settings, backbone, maxLength, emit)
   options.signal?.throwIfAborted()
   const { task } = data
-  const trainer = await Trainer.create({ ...settings.trainer, backbone, task: { kind: task.kind, outputs: task.outputs } })
+  const trainer = await Trainer.create({
+    ...settings.trainer,
+    backbone,
+    task: { kind: task.kind, outputs: task.outputs },
+  })
   try {
     await prepareOutput(options.output)
     return await runFit(options, settings, { ...data, backbone, trainer, maxLength }, emit)
@@ -95,7 +108,12 @@ interface Prepared extends LoadedData {
   readonly maxLength: number
 }
 
-async function runFit(options: TrainOptions, settings: TrainSettings, prepared: Prepared, emit: ProgressListener): Promise<TrainResult> {
+async function runFit(
+  options: TrainOptions,
+  settings: TrainSettings,
+  prepared: Prepared,
+  emit: ProgressListener,
+): Promise<TrainResult> {
   const { output, signal } = options
   const { task, train, validation, trainer } = prepared
   const { epochs, batchSize, learningRate, warmup } = settings
@@ -108,7 +126,14 @@ async function runFit(options: TrainOptions, settings: TrainSettings, prepared: 
     log.add(event)
     emit(event)
   }
-  emit({ kind: 'start', rows: train.inputIds.length, validationRows: validation?.inputIds.length ?? 0, epochs, steps, parameters })
+  emit({
+    kind: 'start',
+    rows: train.inputIds.length,
+    validationRows: validation?.inputIds.length ?? 0,
+    epochs,
+    steps,
+    parameters,
+  })
 
   let best: Parameters | undefined
   const checkpoint = async (state: FitState, isBest: boolean) => {
@@ -118,7 +143,14 @@ async function runFit(options: TrainOptions, settings: TrainSettings, prepared: 
   }
   try {
     const result = await fit({
-      model: trainer, task, train, validation, epochs, batchSize, signal, checkpoint,
+      model: trainer,
+      task,
+      train,
+      validation,
+      epochs,
+      batchSize,
+      signal,
+      checkpoint,
       schedule: makeSchedule({ name: settings.schedule, rate: learningRate, warmup, total: steps }),
       seed: settings.seed,
       metric: settings.metric ?? task.defaultMetric,
@@ -142,8 +174,22 @@ async function countParameters({ backbone, trainer }: Prepared): Promise<Paramet
   return { trained, total, share: trained / total }
 }
 
-function startRecord(settings: TrainSettings, { backbone, task, pair, maxLength, train, validation }: Prepared, parameters: ParameterCount): RunRecord {
-  const { trainer, epochs, batchSize, learningRate, warmup, schedule, seed, metric = task.defaultMetric, earlyStopping } = settings
+function startRecord(
+  settings: TrainSettings,
+  { backbone, task, pair, maxLength, train, validation }: Prepared,
+  parameters: ParameterCount,
+): RunRecord {
+  const {
+    trainer,
+    epochs,
+    batchSize,
+    learningRate,
+    warmup,
+    schedule,
+    seed,
+    metric = task.defaultMetric,
+    earlyStopping,
+  } = settings
   const { adapter = {}, head = {}, trainable = ['adapters', 'layerNorm', 'head'], optimizer, dropout } = trainer
   return {
     format: 1,
@@ -151,10 +197,22 @@ function startRecord(settings: TrainSettings, { backbone, task, pair, maxLength,
     backbone: { name: backbone.name, path: backbone.file, sha256: backbone.sha256 },
     task: task.record(),
     options: {
-      adapter: adapter === false ? false : { size: 64, activation: 'gelu_tanh', initialStd: 1e-2, layers: 'all', ...adapter },
+      adapter:
+        adapter === false ? false : { size: 64, activation: 'gelu_tanh', initialStd: 1e-2, layers: 'all', ...adapter },
       head: { pool: 'cls', ...head },
       trainable,
-      optimizer, dropout, epochs, batchSize, learningRate, warmup, schedule, seed, metric, earlyStopping, maxLength, pair,
+      optimizer,
+      dropout,
+      epochs,
+      batchSize,
+      learningRate,
+      warmup,
+      schedule,
+      seed,
+      metric,
+      earlyStopping,
+      maxLength,
+      pair,
       rows: { train: train.inputIds.length, validation: validation?.inputIds.length ?? 0 },
     },
     parameters,

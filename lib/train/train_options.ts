@@ -88,9 +88,36 @@ export interface TrainSettings {
 }
 
 const known: readonly (keyof TrainOptions | 'resume')[] = [
-  'backbone', 'train', 'validation', 'output', 'task', 'columns', 'preset', 'adapter', 'trainable', 'head', 'epochs',
-  'batchSize', 'learningRate', 'warmup', 'schedule', 'weightDecay', 'clipNorm', 'dropout', 'maxLength', 'seed',
-  'device', 'precision', 'threads', 'metric', 'earlyStopping', 'trainRows', 'overwrite', 'resume', 'signal', 'onProgress',
+  'backbone',
+  'train',
+  'validation',
+  'output',
+  'task',
+  'columns',
+  'preset',
+  'adapter',
+  'trainable',
+  'head',
+  'epochs',
+  'batchSize',
+  'learningRate',
+  'warmup',
+  'schedule',
+  'weightDecay',
+  'clipNorm',
+  'dropout',
+  'maxLength',
+  'seed',
+  'device',
+  'precision',
+  'threads',
+  'metric',
+  'earlyStopping',
+  'trainRows',
+  'overwrite',
+  'resume',
+  'signal',
+  'onProgress',
 ]
 
 /**
@@ -108,7 +135,11 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   const task = typeof options.task === 'object' ? options.task : { kind: options.task ?? 'classification' }
   const metric = checkTask(task, options.metric)
   // Adapters, trained parts, optimizer, dropout and the like: the trainer's own rules.
-  resolveTrainerOptions({ ...trainer, task: { kind: task.kind, outputs: 2 }, backbone: undefined as unknown as Backbone })
+  resolveTrainerOptions({
+    ...trainer,
+    task: { kind: task.kind, outputs: 2 },
+    backbone: undefined as unknown as Backbone,
+  })
   const count = { least: 1, integer: true }
   return {
     task,
@@ -126,8 +157,22 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   }
 }
 
-function trainerOptions(options: TrainOptions, preset: (typeof presets)[PresetName] | undefined): TrainSettings['trainer'] {
-  const { adapter, head, trainable, weightDecay, clipNorm, dropout = 0.1, seed = 0, device, precision, threads } = options
+function trainerOptions(
+  options: TrainOptions,
+  preset: (typeof presets)[PresetName] | undefined,
+): TrainSettings['trainer'] {
+  const {
+    adapter,
+    head,
+    trainable,
+    weightDecay,
+    clipNorm,
+    dropout = 0.1,
+    seed = 0,
+    device,
+    precision,
+    threads,
+  } = options
   return {
     adapter: adapter === false ? false : { ...preset?.adapter, ...adapter },
     head: { ...preset?.head, ...head },
@@ -141,7 +186,8 @@ function trainerOptions(options: TrainOptions, preset: (typeof presets)[PresetNa
     seed,
     device,
     precision,
-    threads: threads === undefined ? undefined : checkNumber('threads', threads, { least: 1, most: 1024, integer: true }),
+    threads:
+      threads === undefined ? undefined : checkNumber('threads', threads, { least: 1, most: 1024, integer: true }),
   }
 }
 
@@ -150,12 +196,14 @@ function checkRequired(options: TrainOptions): void {
   const isBackbone = typeof backbone === 'string' ? backbone !== '' : typeof backbone === 'object' && backbone !== null
   if (!isBackbone) throw wrongOption('backbone', 'a folder, an .onnx file or a loaded backbone', backbone)
   if (!isSource(train)) throw wrongOption('train', 'a data file or rows { text, textPair, label }', train)
-  if (validation !== undefined && !isSource(validation)) throw wrongOption('validation', 'a data file or rows { text, textPair, label }', validation)
+  if (validation !== undefined && !isSource(validation))
+    throw wrongOption('validation', 'a data file or rows { text, textPair, label }', validation)
   if (typeof output !== 'string' || output === '') throw wrongOption('output', 'the folder to write to', output)
   checkKeys('columns', columns, ['text', 'textPair', 'label'])
   if (typeof overwrite !== 'boolean') throw wrongOption('overwrite', 'true or false', overwrite)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongOption('signal', 'an AbortSignal', signal)
-  if (onProgress !== undefined && typeof onProgress !== 'function') throw wrongOption('onProgress', 'a function', onProgress)
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw wrongOption('onProgress', 'a function', onProgress)
 }
 
 /** True for what readExamples takes. */
@@ -176,9 +224,13 @@ function optionalCount(option: string, value: number | undefined): number | unde
 function refuseResume(options: object): void {
   const { resume = false } = options as { resume?: unknown }
   if (resume === false) return
-  throw new OptionError('ERR_OPTION', 'option "resume" is not supported by this version: start the run again with "overwrite"', {
-    option: 'resume',
-    got: resume,
-    expected: false,
-  })
+  throw new OptionError(
+    'ERR_OPTION',
+    'option "resume" is not supported by this version: start the run again with "overwrite"',
+    {
+      option: 'resume',
+      got: resume,
+      expected: false,
+    },
+  )
 }

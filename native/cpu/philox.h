@@ -3,8 +3,8 @@
 // key = (seed low, seed high); counter = (element / 4, step, rng, stream); the element's lane is element % 4.
 #pragma once
 
+#include "base/step.h"
 #include "cpu/vec.h"
-#include "ops/call.h"
 
 namespace oa::OA_ISA {
 

@@ -17,7 +17,7 @@
 #define OA_CONCAT(a, b) OA_CONCAT_(a, b)
 #define OA_ISA_NUMBER OA_CONCAT(OA_ISA_, OA_ISA)
 
-// Vectors wider than the flags' registers are passed in memory; all functions on them are inlined, so no ABI is crossed.
+// Vectors wider than the flags' registers would be passed in memory; but all functions on them are inlined.
 #pragma GCC diagnostic ignored "-Wpsabi"
 
 namespace oa::OA_ISA {

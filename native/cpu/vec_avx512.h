@@ -12,7 +12,7 @@
 
 namespace oa::OA_ISA {
 
-// The unmasked forms of some intrinsics make GCC 12 warn of an uninitialized value; with this mask the code is the same.
+// Unmasked forms of some intrinsics make GCC 12 warn of an uninitialized value; with this mask the code is the same.
 constexpr __mmask16 kAll = 0xffff;
 
 OA_INLINE __mmask16 partial_mask(int n) { return static_cast<__mmask16>((1u << n) - 1); }

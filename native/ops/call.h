@@ -3,9 +3,14 @@
 
 #include <cstdint>
 
+#include "base/step.h"
 #include "base/thread_pool.h"
 
 namespace oa {
+
+// Shared by files that are compiled for different instruction sets: an out-of-line copy of one of these functions could
+// come from the AVX-512 build and run on every machine, so there must never be one.
+#define OA_ALWAYS_INLINE [[gnu::always_inline]] inline
 
 // Storage kinds of a program's buffers; the same numbers in lib/plan/encode.ts.
 enum class Storage : uint32_t { input = 0, frozen = 1, parameter = 2, gradient = 3, moment1 = 4, moment2 = 5, activation = 6 };
@@ -20,21 +25,14 @@ struct Operand {
   Storage storage = Storage::activation;
   Form form = Form::raw;
 
-  explicit operator bool() const { return data != nullptr; }
-  float* f32() const { return static_cast<float*>(data); }
-  int32_t* i32() const { return static_cast<int32_t*>(data); }
-  int64_t size() const {
+  OA_ALWAYS_INLINE explicit operator bool() const { return data != nullptr; }
+  OA_ALWAYS_INLINE float* f32() const { return static_cast<float*>(data); }
+  OA_ALWAYS_INLINE int32_t* i32() const { return static_cast<int32_t*>(data); }
+  OA_ALWAYS_INLINE int64_t size() const {
     int64_t n = 1;
     for (int32_t i = 0; i < rank; ++i) n *= shape[i];
     return n;
   }
-};
-
-// What changes from step to step. `step` counts optimizer steps from 0; AdamW's t is step + 1.
-struct StepScalars {
-  float learning_rate = 0;
-  uint32_t step = 0;
-  uint64_t seed = 0;
 };
 
 struct Call {
@@ -44,14 +42,14 @@ struct Call {
   ThreadPool* pool = nullptr;
   char* scratch = nullptr;  // 64-byte aligned, scratch_<op>(capacity call) bytes; content undefined
 
-  const Operand& operator[](int i) const { return operands[i]; }
-  float attribute_f32(int i) const {
+  OA_ALWAYS_INLINE const Operand& operator[](int i) const { return operands[i]; }
+  OA_ALWAYS_INLINE float attribute_f32(int i) const {
     float value;
     __builtin_memcpy(&value, attributes + i, sizeof value);
     return value;
   }
-  int32_t attribute_i32(int i) const { return static_cast<int32_t>(attributes[i]); }
-  uint32_t attribute_u32(int i) const { return attributes[i]; }
+  OA_ALWAYS_INLINE int32_t attribute_i32(int i) const { return static_cast<int32_t>(attributes[i]); }
+  OA_ALWAYS_INLINE uint32_t attribute_u32(int i) const { return attributes[i]; }
 };
 
 // Every op has three functions per instruction set, in namespace oa::<isa>:

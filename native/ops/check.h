@@ -2,8 +2,8 @@
 // per instruction set.
 #pragma once
 
+#include "base/activations.h"
 #include "ops/call.h"
-#include "ops/opcodes.h"
 #include "ops/shapes.h"
 
 namespace oa::OA_ISA {

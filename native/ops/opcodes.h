@@ -43,6 +43,3 @@
   OP(27, grad_norm, "norm <- gradients", "")                                                                      \
   OP(28, adamw, "parameters moment1 moment2 <- gradients norm",                                                   \
      "beta1:f32 beta2:f32 epsilon:f32 weight_decay:f32 clip_norm:f32 bias_correction:i32 decayed:i32")
-
-// Values of the `activation` attribute; the same numbers in lib/ops/define.ts.
-#define OA_FOR_EACH_ACTIVATION(A) A(0, none) A(1, gelu_tanh) A(2, gelu) A(3, relu) A(4, silu) A(5, tanh)

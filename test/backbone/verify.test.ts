@@ -12,14 +12,24 @@ const installed = runtimeVersion() !== undefined
 const name = (text: string) => (installed ? text : `${text}: not run, onnxruntime-node is not installed`)
 
 /** The tiny encoder, with a cache of this test's own. */
-async function subject(t: Parameters<typeof temporaryFolder>[0], file = packagePath('test', 'golden', 'sdpa', 'model.onnx')): Promise<VerifySubject> {
+async function subject(
+  t: Parameters<typeof temporaryFolder>[0],
+  file = packagePath('test', 'golden', 'sdpa', 'model.onnx'),
+): Promise<VerifySubject> {
   process.env['XDG_CACHE_HOME'] = await temporaryFolder(t)
   const backbone = await loadBackbone(file, { verify: false })
   const encoder = await backbone.encoder({ threads: 1 })
   t.teardown(() => encoder.dispose())
   const { hiddenOutput, inputNames } = backbone.imported
   return {
-    file, value: hiddenOutput, inputNames, sha256: backbone.sha256, half: false, vocabulary: 50, positions: 16, tokenTypes: 2,
+    file,
+    value: hiddenOutput,
+    inputNames,
+    sha256: backbone.sha256,
+    half: false,
+    vocabulary: 50,
+    positions: 16,
+    tokenTypes: 2,
     encode: (rows) => encoder.encode(rows),
   }
 }
@@ -84,24 +94,49 @@ test.serial('a cache that cannot be written is no error', async (t) => {
 test.serial('inspect says what the importer sees', async (t) => {
   process.env['XDG_CACHE_HOME'] = await temporaryFolder(t)
   const inspection = await inspect(await tinyBackbone(await temporaryFolder(t)))
-  t.like(inspection, { architecture: 'bert', layers: 2, hidden: 32, heads: 4, feedForward: 48, activation: 'gelu', vocabulary: 50, positions: 16 })
+  t.like(inspection, {
+    architecture: 'bert',
+    layers: 2,
+    hidden: 32,
+    heads: 4,
+    feedForward: 48,
+    activation: 'gelu',
+    vocabulary: 50,
+    positions: 16,
+  })
   t.is(inspection.trainedParameters['8'], 4 * 552 + 5 * 64)
   if (installed) t.true(inspection.maxAbsDifference! < 2e-5)
 })
 
-const fixtures = ['bert-legacy14-eager', 'bert-legacy14-static', 'bert-extdata', 'bert-fp16', 'bert-hubera-ortopt', 'bert-mlm-legacy14-eager', 'bert-legacy17-idsonly', 'distilbert-dynamo18-sdpa', 'roberta-optimum', 'electra-hubera14']
+const fixtures = [
+  'bert-legacy14-eager',
+  'bert-legacy14-static',
+  'bert-extdata',
+  'bert-fp16',
+  'bert-hubera-ortopt',
+  'bert-mlm-legacy14-eager',
+  'bert-legacy17-idsonly',
+  'distilbert-dynamo18-sdpa',
+  'roberta-optimum',
+  'electra-hubera14',
+]
 
-test.serial(sharedPath('fixtures') && installed ? 'files of many exporters agree' : `files of many exporters are not compared: ${sharedMissing}`, async (t) => {
-  if (!sharedPath('fixtures') || !installed) return t.pass()
-  t.timeout(300_000)
-  process.env['XDG_CACHE_HOME'] = await temporaryFolder(t)
-  for (const fixture of fixtures) {
-    const backbone = await loadBackbone(sharedPath('fixtures', fixture)!)
-    const { maxAbsDifference, warning } = await backbone.verify()
-    t.is(warning, undefined, fixture)
-    t.true(maxAbsDifference! < (fixture === 'bert-fp16' ? 2e-2 : 2e-5), `${fixture}: ${maxAbsDifference}`)
-  }
-})
+test.serial(
+  sharedPath('fixtures') && installed
+    ? 'files of many exporters agree'
+    : `files of many exporters are not compared: ${sharedMissing}`,
+  async (t) => {
+    if (!sharedPath('fixtures') || !installed) return t.pass()
+    t.timeout(300_000)
+    process.env['XDG_CACHE_HOME'] = await temporaryFolder(t)
+    for (const fixture of fixtures) {
+      const backbone = await loadBackbone(sharedPath('fixtures', fixture)!)
+      const { maxAbsDifference, warning } = await backbone.verify()
+      t.is(warning, undefined, fixture)
+      t.true(maxAbsDifference! < (fixture === 'bert-fp16' ? 2e-2 : 2e-5), `${fixture}: ${maxAbsDifference}`)
+    }
+  },
+)
 
 test('a hash over several files is that of their bytes', async (t) => {
   const folder = await temporaryFolder(t)

@@ -32,7 +32,18 @@ async function prepare(t: ExecutionContext) {
   const backbone = await tinyBackbone(join(folder, 'backbone'))
   await writeFiles(folder, { 'train.tsv': asTsv(colourRows(96)), 'dev.tsv': asTsv(colourRows(18)) })
   const run = join(folder, 'colours')
-  const flags = ['--adapter-size', '8', '--batch-size', '8', '--learning-rate', '1e-2', '--epochs', '6', '--threads', '1']
+  const flags = [
+    '--adapter-size',
+    '8',
+    '--batch-size',
+    '8',
+    '--learning-rate',
+    '1e-2',
+    '--epochs',
+    '6',
+    '--threads',
+    '1',
+  ]
   const train = ['train', '--backbone', backbone, '--train', join(folder, 'train.tsv'), '--output', run, ...flags]
   return { folder, backbone, run, train, dev: join(folder, 'dev.tsv') }
 }
@@ -41,7 +52,15 @@ test('wrong usage is exit 2, help is 0', async (t) => {
   t.is((await cli(['--help'])).code, 0)
   t.regex((await cli(['train', '--help'])).stdout, /--learning-rate <x>/)
   t.is((await cli(['--version'])).code, 0)
-  for (const args of [[], ['nonsense'], ['train'], ['train', '--bachbone', 'x'], ['inspect'], ['evaluate', 'x'], ['predict']]) {
+  for (const args of [
+    [],
+    ['nonsense'],
+    ['train'],
+    ['train', '--bachbone', 'x'],
+    ['inspect'],
+    ['evaluate', 'x'],
+    ['predict'],
+  ]) {
     const { code, stdout, stderr } = await cli(args)
     t.is(code, 2, args.join(' '))
     t.is(stdout, '')
@@ -64,7 +83,13 @@ test('inspect', async (t) => {
   const { folder, backbone } = await prepare(t)
   const { code, stdout } = await cli(['inspect', backbone, '--json'])
   t.is(code, 0)
-  t.like(JSON.parse(stdout), { architecture: 'bert', layers: 2, hidden: 32, pooler: true, trainedParameters: { 8: 2528 } })
+  t.like(JSON.parse(stdout), {
+    architecture: 'bert',
+    layers: 2,
+    hidden: 32,
+    pooler: true,
+    trainedParameters: { 8: 2528 },
+  })
   t.regex((await cli(['inspect', backbone])).stdout, /parameters +\d/)
   t.regex((await cli(['inspect', '--plan', backbone])).stdout, /entry step: \d+ ops/)
   const missing = await cli(['inspect', join(folder, 'absent')])
@@ -98,10 +123,25 @@ test('train, evaluate, predict', async (t) => {
   const texts = ['the red cat sees a dog .', 'the blue bird sees a dog .']
   const predicted = await cli(['predict', run, ...texts])
   t.is(predicted.code, 0, predicted.stderr)
-  t.deepEqual(predicted.stdout.trim().split('\n').map((line) => line.split('\t')[0]), ['red', 'blue'])
+  t.deepEqual(
+    predicted.stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split('\t')[0]),
+    ['red', 'blue'],
+  )
   const lines = await cli(['predict', run, '--input', '-', '--json'], `${texts.join('\n')}\n`)
-  const rows = lines.stdout.trim().split('\n').map((line) => JSON.parse(line) as { text: string; label: string; task: string })
-  t.deepEqual(rows.map(({ text, label, task }) => [text, label, task]), [[texts[0], 'red', 'colours'], [texts[1], 'blue', 'colours']])
+  const rows = lines.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { text: string; label: string; task: string })
+  t.deepEqual(
+    rows.map(({ text, label, task }) => [text, label, task]),
+    [
+      [texts[0], 'red', 'colours'],
+      [texts[1], 'blue', 'colours'],
+    ],
+  )
   const file = await cli(['predict', run, '--input', dev])
   t.is(file.stdout.trim().split('\n').length, 18)
 

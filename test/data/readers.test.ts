@@ -11,7 +11,8 @@ async function read(t: ExecutionContext, content: string | Uint8Array, options: 
   return readExamples(join(folder, name), options)
 }
 
-const rowsOf = (examples: Awaited<ReturnType<typeof readExamples>>) => examples.map(({ text, textPair, label }) => [text, textPair, label])
+const rowsOf = (examples: Awaited<ReturnType<typeof readExamples>>) =>
+  examples.map(({ text, textPair, label }) => [text, textPair, label])
 
 test('pairs, sentences and texts by their usual names', async (t) => {
   t.deepEqual(rowsOf(await read(t, 'text_a\ttext_b\tlabel\nx\ty\t1\n')), [['x', 'y', '1']])
@@ -22,16 +23,28 @@ test('pairs, sentences and texts by their usual names', async (t) => {
 test('columns by option', async (t) => {
   const content = 'id\tbody\tkind\n7\tx\tgood\n'
   t.deepEqual(rowsOf(await read(t, content, { columns: { text: 'body', label: 'kind' } })), [['x', undefined, 'good']])
-  await t.throwsAsync(read(t, content, { columns: { text: 'bodi', label: 'kind' } }), { code: 'ERR_DATA_HEADER', message: /did you mean "body"/ })
-  await t.throwsAsync(read(t, content, { columns: { text: 'body' } }), { code: 'ERR_DATA_HEADER', message: /"id", "body", "kind"/ })
+  await t.throwsAsync(read(t, content, { columns: { text: 'bodi', label: 'kind' } }), {
+    code: 'ERR_DATA_HEADER',
+    message: /did you mean "body"/,
+  })
+  await t.throwsAsync(read(t, content, { columns: { text: 'body' } }), {
+    code: 'ERR_DATA_HEADER',
+    message: /"id", "body", "kind"/,
+  })
 })
 
 test('quotes are plain characters', async (t) => {
-  t.deepEqual(rowsOf(await read(t, 'text\tlabel\n"a\t1\nb"\t"1"\n')), [['"a', undefined, '1'], ['b"', undefined, '"1"']])
+  t.deepEqual(rowsOf(await read(t, 'text\tlabel\n"a\t1\nb"\t"1"\n')), [
+    ['"a', undefined, '1'],
+    ['b"', undefined, '"1"'],
+  ])
 })
 
 test('byte-order mark, carriage returns, no last line end', async (t) => {
-  t.deepEqual(rowsOf(await read(t, '\ufefftext\tlabel\r\nx\t1\r\ny\t2')), [['x', undefined, '1'], ['y', undefined, '2']])
+  t.deepEqual(rowsOf(await read(t, '\ufefftext\tlabel\r\nx\t1\r\ny\t2')), [
+    ['x', undefined, '1'],
+    ['y', undefined, '2'],
+  ])
 })
 
 test('gzip', async (t) => {
@@ -55,7 +68,10 @@ test('rows without labels, to predict', async (t) => {
 })
 
 test('too few fields, too many fields, an empty line', async (t) => {
-  const few = await t.throwsAsync(read(t, 'text\tlabel\nx\t1\ny\n'), { code: 'ERR_DATA_FIELDS', message: /line 3: 1 field, expected 2 .*"label" is missing/ })
+  const few = await t.throwsAsync(read(t, 'text\tlabel\nx\t1\ny\n'), {
+    code: 'ERR_DATA_FIELDS',
+    message: /line 3: 1 field, expected 2 .*"label" is missing/,
+  })
   t.like(few, { details: { row: 3, field: 'label', found: 1, expected: 2 } })
   await t.throwsAsync(read(t, 'text\tlabel\nx\t1\t2\n'), { code: 'ERR_DATA_FIELDS', message: /line 2: 3 fields/ })
   await t.throwsAsync(read(t, 'text\tlabel\n\nx\t1\n'), { code: 'ERR_DATA_FIELDS', message: /line 2: an empty line/ })
@@ -89,15 +105,24 @@ test('no such file, a folder, a kind that cannot be read', async (t) => {
 })
 
 test('rows of an iterable, synchronous or not', async (t) => {
-  const rows = [{ text: 'x', label: 'a' }, { text: 'y', textPair: 'z', label: 1 }]
+  const rows = [
+    { text: 'x', label: 'a' },
+    { text: 'y', textPair: 'z', label: 1 },
+  ]
   const later = (async function* () {
     yield* rows
   })()
   for (const source of [rows, new Set(rows), later]) {
-    t.deepEqual(rowsOf(await readExamples(source)), [['x', undefined, 'a'], ['y', 'z', 1]])
+    t.deepEqual(rowsOf(await readExamples(source)), [
+      ['x', undefined, 'a'],
+      ['y', 'z', 1],
+    ])
   }
   await t.throwsAsync(readExamples([]), { code: 'ERR_DATA_EMPTY' })
   await t.throwsAsync(readExamples([{ text: 'x' }]), { code: 'ERR_DATA_ROW', message: /row 1: label/ })
-  await t.throwsAsync(readExamples([{ text: 'x', label: 1 }, { label: 1 } as never]), { code: 'ERR_DATA_ROW', message: /row 2: text must be a string/ })
+  await t.throwsAsync(readExamples([{ text: 'x', label: 1 }, { label: 1 } as never]), {
+    code: 'ERR_DATA_ROW',
+    message: /row 2: text must be a string/,
+  })
   await t.throwsAsync(readExamples([null as never]), { code: 'ERR_DATA_ROW' })
 })

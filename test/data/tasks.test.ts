@@ -7,7 +7,10 @@ const { fit } = taskFamily('classification')
 const kind = 'classification'
 
 test('labels are found in the data and sorted', (t) => {
-  const task = fit({ kind }, ['b', 'a', 'c', 'a'].map((label) => example(label)))
+  const task = fit(
+    { kind },
+    ['b', 'a', 'c', 'a'].map((label) => example(label)),
+  )
   t.is(task.outputs, 3)
   t.deepEqual(task.record(), { kind, labels: ['a', 'b', 'c'] })
   t.is(task.target(example('c')), 2)
@@ -47,7 +50,12 @@ test('labels and positive label by option', (t) => {
 
 test('scores and predictions', (t) => {
   const task = fit({ kind, positiveLabel: 'b' }, [example('a'), example('b')])
-  const outputs = [[2, 0], [0, 2], [1, 0], [0, 0]].map((row) => Float32Array.from(row))
+  const outputs = [
+    [2, 0],
+    [0, 2],
+    [1, 0],
+    [0, 0],
+  ].map((row) => Float32Array.from(row))
   const { loss, metrics } = task.score(outputs, [0, 1, 1, 0])
   const expected = (Math.log(1 + Math.exp(-2)) * 2 + Math.log(1 + Math.exp(1)) + Math.log(2)) / 4
   t.true(Math.abs(loss - expected) < 1e-12)

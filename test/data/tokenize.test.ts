@@ -29,7 +29,11 @@ for (const kind of ['bert', 'roberta'] as const) {
     t.true(cases.length > 200)
     for (const { texts, maxLength, ids, types } of cases) {
       const { inputIds, tokenTypeIds } = tokenizer.encode(texts[0], texts[1], { maxLength: maxLength ?? undefined })
-      t.deepEqual({ inputIds, tokenTypeIds }, { inputIds: ids, tokenTypeIds: types }, JSON.stringify({ texts, maxLength }))
+      t.deepEqual(
+        { inputIds, tokenTypeIds },
+        { inputIds: ids, tokenTypeIds: types },
+        JSON.stringify({ texts, maxLength }),
+      )
     }
   })
 }
@@ -69,7 +73,10 @@ test('what is not a tokenizer', async (t) => {
   t.throws(() => new Tokenizer({}), { code: 'ERR_TOKENIZER' })
   t.throws(() => new Tokenizer({ model: { type: 'Nonsense', vocab: {} } }), { code: 'ERR_TOKENIZER' })
   const model = { type: 'WordPiece', vocab: { '[UNK]': 0 }, unk_token: '[UNK]' }
-  t.throws(() => new Tokenizer({ model, post_processor: { type: 'Other' } }), { code: 'ERR_TOKENIZER', message: /Other/ })
+  t.throws(() => new Tokenizer({ model, post_processor: { type: 'Other' } }), {
+    code: 'ERR_TOKENIZER',
+    message: /Other/,
+  })
   await t.throwsAsync(Tokenizer.load(golden('absent.json')), { code: 'ERR_DATA_MISSING' })
   await t.throwsAsync(Tokenizer.load(golden('make_token_cases.py')), { code: 'ERR_TOKENIZER' })
 })
@@ -81,7 +88,12 @@ if (data && vocabulary) {
   test('all texts of the data sets have the recorded token ids', async (t) => {
     t.timeout(300_000)
     const { files, maxLength, tokenizer: sha256 } = await readJson<Hashes>(golden('token_hashes.json'))
-    t.is(createHash('sha256').update(await readFile(vocabulary)).digest('hex'), sha256)
+    t.is(
+      createHash('sha256')
+        .update(await readFile(vocabulary))
+        .digest('hex'),
+      sha256,
+    )
     const tokenizer = await Tokenizer.load(vocabulary)
     for (const [file, expected] of Object.entries(files)) {
       const cut = createHash('sha256')
@@ -116,7 +128,9 @@ async function textRows(file: string): Promise<(string | undefined)[][]> {
 }
 
 interface Squad {
-  readonly data: readonly { readonly paragraphs: readonly { readonly context: string; readonly qas: readonly { readonly question: string }[] }[] }[]
+  readonly data: readonly {
+    readonly paragraphs: readonly { readonly context: string; readonly qas: readonly { readonly question: string }[] }[]
+  }[]
 }
 
 function questionsAndParagraphs(content: string): string[][] {

@@ -2,7 +2,13 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { writeAtomic } from '../../lib/formats/atomic.js'
-import { decodeSafetensors, encodeSafetensors, readSafetensors, toFloats, writeSafetensors } from '../../lib/formats/safetensors.js'
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  readSafetensors,
+  toFloats,
+  writeSafetensors,
+} from '../../lib/formats/safetensors.js'
 import { temporaryFolder } from '../support/folder.js'
 
 const tensors = new Map([
@@ -20,9 +26,9 @@ function file(header: unknown, content = new Uint8Array(0), length?: number): Ui
 
 test('what is written is read again', async (t) => {
   const path = join(await temporaryFolder(t), 'x.safetensors')
-  await writeSafetensors(path, tensors, { task: 'trec', 'ключ': 'значение' })
+  await writeSafetensors(path, tensors, { task: 'trec', ключ: 'значение' })
   const read = await readSafetensors(path)
-  t.deepEqual(read.metadata, { task: 'trec', 'ключ': 'значение' })
+  t.deepEqual(read.metadata, { task: 'trec', ключ: 'значение' })
   for (const [name, { shape, data }] of tensors) {
     t.deepEqual(read.tensors.get(name)!.shape, shape)
     t.deepEqual(toFloats(name, read.tensors.get(name)!), data)
@@ -36,22 +42,37 @@ test('the tensors start at a multiple of eight bytes', (t) => {
 
 test('half floats are widened', (t) => {
   const f16 = Uint16Array.of(0x3c00, 0xc000, 0x0001, 0x7c00)
-  const header = { h: { dtype: 'F16', shape: [4], data_offsets: [0, 8] }, b: { dtype: 'BF16', shape: [1], data_offsets: [8, 10] } }
-  const { tensors: read } = decodeSafetensors(file(header, Buffer.concat([new Uint8Array(f16.buffer), Uint8Array.of(0x80, 0x3f)])), 'x')
+  const header = {
+    h: { dtype: 'F16', shape: [4], data_offsets: [0, 8] },
+    b: { dtype: 'BF16', shape: [1], data_offsets: [8, 10] },
+  }
+  const { tensors: read } = decodeSafetensors(
+    file(header, Buffer.concat([new Uint8Array(f16.buffer), Uint8Array.of(0x80, 0x3f)])),
+    'x',
+  )
   t.deepEqual([...toFloats('h', read.get('h')!)], [1, -2, 2 ** -24, Infinity])
   t.deepEqual([...toFloats('b', read.get('b')!)], [1])
-  const integer = decodeSafetensors(file({ i: { dtype: 'I32', shape: [1], data_offsets: [0, 4] } }, new Uint8Array(4)), 'x')
+  const integer = decodeSafetensors(
+    file({ i: { dtype: 'I32', shape: [1], data_offsets: [0, 4] } }, new Uint8Array(4)),
+    'x',
+  )
   t.throws(() => toFloats('i', integer.tensors.get('i')!), { code: 'ERR_RUN_FILE', message: /I32/ })
 })
 
-const entry = (first: number, last: number, shape = [1], dtype = 'F32') => ({ dtype, shape, data_offsets: [first, last] })
+const entry = (first: number, last: number, shape = [1], dtype = 'F32') => ({
+  dtype,
+  shape,
+  data_offsets: [first, last],
+})
 
 const broken: Readonly<Record<string, Uint8Array>> = {
   'too short': Uint8Array.of(1, 2, 3),
   'a header longer than the file': file('{}', new Uint8Array(0), 1000),
   'a header length of 2^60': file('{}', new Uint8Array(0), 2 ** 60),
   'a header that is not JSON': file('{"a":'),
-  'a header that is not UTF-8': file(Buffer.from([0x7b, 0xff, 0x7d]).toString('latin1')).map((byte) => (byte === 0xc3 ? 0xff : byte)),
+  'a header that is not UTF-8': file(Buffer.from([0x7b, 0xff, 0x7d]).toString('latin1')).map((byte) =>
+    byte === 0xc3 ? 0xff : byte,
+  ),
   'a header that is a list': file([]),
   'metadata that are not strings': file({ __metadata__: { a: 1 } }),
   'an unknown type': file({ a: entry(0, 4, [1], 'F7') }, new Uint8Array(4)),
@@ -74,7 +95,9 @@ for (const [what, bytes] of Object.entries(broken)) {
 }
 
 test('a shape that does not fit its values is not written', (t) => {
-  t.throws(() => encodeSafetensors(new Map([['a', { shape: [2], data: new Float32Array(3) }]])), { code: 'ERR_RUN_FILE' })
+  t.throws(() => encodeSafetensors(new Map([['a', { shape: [2], data: new Float32Array(3) }]])), {
+    code: 'ERR_RUN_FILE',
+  })
 })
 
 test('a file that is not there', async (t) => {

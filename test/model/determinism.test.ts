@@ -14,7 +14,7 @@ async function train(threads: number, seed: number) {
   return { losses, parameters }
 }
 
-test('1, 2 and 3 threads', async t => {
+test('1, 2 and 3 threads', async (t) => {
   const one = await train(1, 3)
   for (const threads of [2, 3]) {
     const other = await train(threads, 3)
@@ -23,7 +23,7 @@ test('1, 2 and 3 threads', async t => {
   }
 })
 
-test('the same seed twice is the same run, another seed another one', async t => {
+test('the same seed twice is the same run, another seed another one', async (t) => {
   const first = await train(1, 3)
   t.deepEqual((await train(1, 3)).losses, first.losses)
   t.notDeepEqual((await train(1, 4)).losses, first.losses)

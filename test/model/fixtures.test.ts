@@ -24,15 +24,15 @@ interface FixtureGolden {
 }
 
 const folder = sharedPath('fixtures')
-const names = folder ? readdirSync(folder).filter(name => name.startsWith('bert-')) : []
+const names = folder ? readdirSync(folder).filter((name) => name.startsWith('bert-')) : []
 
-if (names.length === 0) test(`fixtures are not checked: ${sharedMissing}`, t => t.pass())
+if (names.length === 0) test(`fixtures are not checked: ${sharedMissing}`, (t) => t.pass())
 
 for (const name of names) {
   const golden = JSON.parse(readFileSync(join(folder!, name, 'golden.json'), 'utf8')) as FixtureGolden
-  test(`${name}: ${golden.expectation}`, async t => {
+  test(`${name}: ${golden.expectation}`, async (t) => {
     const encoder = await loadBackbone(join(folder!, name), { verify: false }).then(
-      backbone => backbone.encoder({ device: 'cpu', threads: 1 }),
+      (backbone) => backbone.encoder({ device: 'cpu', threads: 1 }),
       (error: { code?: string }) => {
         t.not(golden.expectation, 'import', String(error))
         t.regex(error.code ?? '', /^ERR_ONNX_/)
@@ -53,7 +53,9 @@ type Encoder = Awaited<ReturnType<Awaited<ReturnType<typeof loadBackbone>>['enco
 
 /** Over the real positions. */
 async function largestDifference(encoder: Encoder, batch: Batch): Promise<number> {
-  const lengths = batch.input_ids.map((ids, row) => batch.attention_mask?.[row]?.reduce((a, b) => a + b, 0) ?? ids.length)
+  const lengths = batch.input_ids.map(
+    (ids, row) => batch.attention_mask?.[row]?.reduce((a, b) => a + b, 0) ?? ids.length,
+  )
   const cut = (rows: number[][]) => rows.map((row, i) => row.slice(0, lengths[i]))
   const rows = await encoder.encode({
     inputIds: cut(batch.input_ids),
@@ -63,7 +65,10 @@ async function largestDifference(encoder: Encoder, batch: Batch): Promise<number
     const width = row.length / lengths[i]!
     const positions = batch.positions ?? Array.from({ length: lengths[i]! }, (_, t) => t)
     const want = (batch.last_hidden_state?.[i] ?? positionsOf(batch, i)).slice(0, positions.length).flat()
-    return maxDifference(positions.flatMap(t => [...row.subarray(t * width, (t + 1) * width)]), want)
+    return maxDifference(
+      positions.flatMap((t) => [...row.subarray(t * width, (t + 1) * width)]),
+      want,
+    )
   })
   return Math.max(...differences)
 }

@@ -8,7 +8,7 @@ import { goldenStart, goldenTrainer, loadGoldenBackbone, stepLosses } from '../s
 const golden = readGolden()
 const batch = { inputIds: golden.inputIds, tokenTypeIds: golden.tokenTypeIds }
 
-test('training leaves the frozen weights alone', async t => {
+test('training leaves the frozen weights alone', async (t) => {
   const backbone = await loadGoldenBackbone()
   const encoder = await backbone.encoder({ device: 'cpu', threads: 1 })
   const hiddenBefore = await encoder.encode(batch)
@@ -25,7 +25,10 @@ test('training leaves the frozen weights alone', async t => {
 })
 
 /** Logits of a head of ones over the first 3 features: they show the pooled hidden state. */
-async function logitsWith(change: (name: string, data: Float32Array) => Float32Array, adapter: boolean): Promise<number[]> {
+async function logitsWith(
+  change: (name: string, data: Float32Array) => Float32Array,
+  adapter: boolean,
+): Promise<number[]> {
   const backbone = await loadGoldenBackbone()
   const trainer = await goldenTrainer(golden, backbone, adapter ? {} : { adapter: false })
   const parameters = await trainer.parameters()
@@ -33,15 +36,18 @@ async function logitsWith(change: (name: string, data: Float32Array) => Float32A
   await trainer.setParameters(new Map(changed))
   const rows = await trainer.forward(batch)
   await trainer.dispose()
-  return rows.flatMap(row => [...row])
+  return rows.flatMap((row) => [...row])
 }
 
 function selectingHead(name: string, data: Float32Array): Float32Array {
-  if (name === 'head.weight') return data.map((_, i) => (i % (data.length / golden.outputs) === Math.floor(i / (data.length / golden.outputs)) ? 1 : 0))
+  if (name === 'head.weight')
+    return data.map((_, i) =>
+      i % (data.length / golden.outputs) === Math.floor(i / (data.length / golden.outputs)) ? 1 : 0,
+    )
   return name === 'head.bias' ? data.map(() => 0) : data
 }
 
-test('adapters at their start change the output by less than a hundredth', async t => {
+test('adapters at their start change the output by less than a hundredth', async (t) => {
   const without = await logitsWith(selectingHead, false)
   const fresh = await logitsWith(selectingHead, true)
   const top = Math.max(...without.map(Math.abs))
@@ -50,8 +56,9 @@ test('adapters at their start change the output by less than a hundredth', async
   t.true(change < 1e-2 * top, `${change} of ${top}`)
 })
 
-test('adapters whose up-projection is zero change nothing', async t => {
-  const zeroUp = (name: string, data: Float32Array) => (name.includes('.adapter.up.') ? data.map(() => 0) : selectingHead(name, data))
+test('adapters whose up-projection is zero change nothing', async (t) => {
+  const zeroUp = (name: string, data: Float32Array) =>
+    name.includes('.adapter.up.') ? data.map(() => 0) : selectingHead(name, data)
   const difference = maxDifference(await logitsWith(zeroUp, true), await logitsWith(selectingHead, false))
   t.true(difference <= 1e-6, `${difference}`)
 })

@@ -8,7 +8,7 @@ const golden = readGolden()
 const { inputIds, tokenTypeIds, labels } = golden
 
 for (const exporter of ['eager', 'sdpa'] as const) {
-  test(`hidden states, ${exporter} export`, async t => {
+  test(`hidden states, ${exporter} export`, async (t) => {
     const backbone = await loadGoldenBackbone(exporter)
     const encoder = await backbone.encoder({ device: 'cpu', threads: 1 })
     const rows = await encoder.encode({ inputIds, tokenTypeIds })
@@ -17,11 +17,16 @@ for (const exporter of ['eager', 'sdpa'] as const) {
     await encoder.dispose()
   })
 
-  test(`logits, loss and gradients, ${exporter} export`, async t => {
+  test(`logits, loss and gradients, ${exporter} export`, async (t) => {
     const trainer = await goldenTrainer(golden, await loadGoldenBackbone(exporter))
     await goldenStart(golden, trainer)
     const logits = await trainer.forward({ inputIds, tokenTypeIds })
-    t.true(maxDifference(logits.flatMap(row => [...row]), golden.tensors.get('logits')!.data) < 1e-5)
+    t.true(
+      maxDifference(
+        logits.flatMap((row) => [...row]),
+        golden.tensors.get('logits')!.data,
+      ) < 1e-5,
+    )
     const { loss, gradients } = await trainer.gradients({ inputIds, tokenTypeIds, labels })
     t.true(Math.abs(loss - golden.losses[0]!) < 2e-6, `loss ${loss}`)
     const want = tensorsOf(golden, 'gradients')
@@ -36,7 +41,7 @@ for (const exporter of ['eager', 'sdpa'] as const) {
   })
 }
 
-test('ten losses', async t => {
+test('ten losses', async (t) => {
   const trainer = await goldenTrainer(golden, await loadGoldenBackbone())
   await goldenStart(golden, trainer)
   const losses = await stepLosses(golden, trainer, golden.losses.length)
@@ -44,15 +49,18 @@ test('ten losses', async t => {
   await trainer.dispose()
 })
 
-test('gradient norms before clipping', async t => {
+test('gradient norms before clipping', async (t) => {
   const trainer = await goldenTrainer(golden, await loadGoldenBackbone())
   await goldenStart(golden, trainer)
-  const { gradientNorm } = await trainer.step({ inputIds, tokenTypeIds, labels }, { learningRate: golden.optimizer.learningRate })
+  const { gradientNorm } = await trainer.step(
+    { inputIds, tokenTypeIds, labels },
+    { learningRate: golden.optimizer.learningRate },
+  )
   t.true(Math.abs(gradientNorm - golden.gradientNorms[0]!) < 1e-5 * golden.gradientNorms[0]!)
   await trainer.dispose()
 })
 
-test('asking for gradients or logits changes nothing', async t => {
+test('asking for gradients or logits changes nothing', async (t) => {
   const trainer = await goldenTrainer(golden, await loadGoldenBackbone())
   await goldenStart(golden, trainer)
   const before = await trainer.parameters()

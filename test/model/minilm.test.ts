@@ -16,13 +16,13 @@ interface Batch {
 const tolerance = 2e-5
 const folder = sharedPath('models', 'all-MiniLM-L6-v2')
 
-test(folder ? 'the first features of every real position' : `MiniLM is not checked: ${sharedMissing}`, async t => {
+test(folder ? 'the first features of every real position' : `MiniLM is not checked: ${sharedMissing}`, async (t) => {
   if (!folder) return t.pass()
   const { batches } = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as { batches: Batch[] }
   const backbone = await loadBackbone(folder, { verify: false })
   const encoder = await backbone.encoder({ device: 'cpu', threads: 1 })
   for (const batch of batches) {
-    const lengths = batch.attention_mask.map(mask => mask.reduce((a, b) => a + b, 0))
+    const lengths = batch.attention_mask.map((mask) => mask.reduce((a, b) => a + b, 0))
     const cut = (rows: number[][]) => rows.map((row, i) => row.slice(0, lengths[i]))
     const rows = await encoder.encode({ inputIds: cut(batch.input_ids), tokenTypeIds: cut(batch.token_type_ids) })
     rows.forEach((row, i) => {

@@ -5,7 +5,7 @@ import { firstDifferent, goldenStart, goldenTrainer, loadGoldenBackbone, stepLos
 
 const golden = readGolden()
 
-test('save, reload, ten more steps', async t => {
+test('save, reload, ten more steps', async (t) => {
   const backbone = await loadGoldenBackbone()
   const options = { dropout: 0.1, seed: 5 }
   const whole = await goldenTrainer(golden, backbone, options)

@@ -174,7 +174,8 @@ void bad_batches_are_refused() {
   empty.cu = {0, 0};
   empty.labels = {0};
   OA_CHECK(code(empty) == "" || code(empty) == "ERR_BATCH");
-  Batch no_labels = SmallBatch().batch();
+  const SmallBatch good;
+  Batch no_labels = good.batch();
   no_labels.labels = nullptr;
   OA_CHECK(error_code([&] { session.run(0, no_labels); }) == "ERR_BATCH");
 }

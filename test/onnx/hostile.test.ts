@@ -17,22 +17,43 @@ const local = { attribute: [], opsetImport: [], attributeProto: [], domain: 'loc
 const cases: Record<string, { model: () => OnnxModel; code: string }> = {
   'a cycle': {
     code: 'ERR_ONNX_FORMAT',
-    model: () => changed(graph => graph.node.push(onnxNode('Add', ['loop2', 'loop2'], ['loop1']), onnxNode('Neg', ['loop1'], ['loop2']))),
+    model: () =>
+      changed((graph) =>
+        graph.node.push(onnxNode('Add', ['loop2', 'loop2'], ['loop1']), onnxNode('Neg', ['loop1'], ['loop2'])),
+      ),
   },
-  'an input that nothing writes': { code: 'ERR_ONNX_FORMAT', model: () => changed(graph => (graph.node[3]!.input[0] = 'nowhere')) },
-  'an output that nothing writes': { code: 'ERR_ONNX_FORMAT', model: () => changed(graph => (graph.output[0]!.name = 'nowhere')) },
-  'two values of one name': { code: 'ERR_ONNX_FORMAT', model: () => changed(graph => (graph.node[2]!.output[0] = graph.node[1]!.output[0]!)) },
-  'a negative size': { code: 'ERR_ONNX_FORMAT', model: () => changed(graph => graph.initializer.forEach(tensor => (tensor.dims[0] = -4))) },
-  'a huge size': { code: 'ERR_ONNX_FORMAT', model: () => changed(graph => graph.initializer.forEach(tensor => (tensor.dims[0] = 2n ** 62n))) },
+  'an input that nothing writes': {
+    code: 'ERR_ONNX_FORMAT',
+    model: () => changed((graph) => (graph.node[3]!.input[0] = 'nowhere')),
+  },
+  'an output that nothing writes': {
+    code: 'ERR_ONNX_FORMAT',
+    model: () => changed((graph) => (graph.output[0]!.name = 'nowhere')),
+  },
+  'two values of one name': {
+    code: 'ERR_ONNX_FORMAT',
+    model: () => changed((graph) => (graph.node[2]!.output[0] = graph.node[1]!.output[0]!)),
+  },
+  'a negative size': {
+    code: 'ERR_ONNX_FORMAT',
+    model: () => changed((graph) => graph.initializer.forEach((tensor) => (tensor.dims[0] = -4))),
+  },
+  'a huge size': {
+    code: 'ERR_ONNX_FORMAT',
+    model: () => changed((graph) => graph.initializer.forEach((tensor) => (tensor.dims[0] = 2n ** 62n))),
+  },
   'less data than the shape asks for': {
     code: 'ERR_ONNX_FORMAT',
-    model: () => changed(graph => graph.initializer.forEach(tensor => (tensor.rawData = tensor.rawData!.subarray(1)))),
+    model: () =>
+      changed((graph) => graph.initializer.forEach((tensor) => (tensor.rawData = tensor.rawData!.subarray(1)))),
   },
   'a function that calls itself': {
     code: 'ERR_ONNX_FORMAT',
     model: () =>
       changed((graph, model) => {
-        model.functions = [{ ...local, name: 'F', input: ['a'], output: ['b'], node: [onnxNode('F', ['a'], ['b'], {}, 'local')] }]
+        model.functions = [
+          { ...local, name: 'F', input: ['a'], output: ['b'], node: [onnxNode('F', ['a'], ['b'], {}, 'local')] },
+        ]
         graph.node.push(onnxNode('F', ['input_ids'], ['called'], {}, 'local'))
       }),
   },
@@ -45,12 +66,18 @@ const cases: Record<string, { model: () => OnnxModel; code: string }> = {
           name: `F${i}`,
           input: ['a'],
           output: ['c'],
-          node: i === 29 ? [] : [onnxNode(`F${i + 1}`, ['a'], ['b'], {}, 'local'), onnxNode(`F${i + 1}`, ['b'], ['c'], {}, 'local')],
+          node:
+            i === 29
+              ? []
+              : [onnxNode(`F${i + 1}`, ['a'], ['b'], {}, 'local'), onnxNode(`F${i + 1}`, ['b'], ['c'], {}, 'local')],
         }))
         graph.node.push(onnxNode('F0', ['input_ids'], ['called'], {}, 'local'))
       }),
   },
-  'nodes without inputs': { code: 'ERR_ONNX_UNSUPPORTED', model: () => changed(graph => graph.node.forEach(node => (node.input = []))) },
+  'nodes without inputs': {
+    code: 'ERR_ONNX_UNSUPPORTED',
+    model: () => changed((graph) => graph.node.forEach((node) => (node.input = []))),
+  },
   'squares of squares': {
     code: 'ERR_ONNX_UNSUPPORTED',
     model: () =>
@@ -80,7 +107,7 @@ const cases: Record<string, { model: () => OnnxModel; code: string }> = {
         layers: 1,
         activation: (b, x) => {
           let y = x
-          for (let i = 0; i < 20_000; i++) y = b.add('Unsqueeze', [y, b.list(0)])
+          for (let i = 0; i < 5_000; i++) y = b.add('Unsqueeze', [y, b.list(0)])
           return y
         },
       }),
@@ -92,14 +119,21 @@ const cases: Record<string, { model: () => OnnxModel; code: string }> = {
         layers: 1,
         activation: (b, x) => {
           let w = b.random(12, 12)
-          for (let i = 0; i < 50_001; i++) w = b.add('Transpose', [w], { perm: [1, 0] })
+          for (let i = 0; i < 10_001; i++) w = b.add('Transpose', [w], { perm: [1, 0] })
           return b.add('MatMul', [x, w])
         },
       }),
   },
   'NaN in a weight': {
     code: 'ERR_ONNX_NAN',
-    model: () => changed(graph => (graph.initializer.find(tensor => tensor.dims[0] === 20)!.rawData = floats([1], Array(160).fill(NaN)).rawData!)),
+    model: () =>
+      changed(
+        (graph) =>
+          (graph.initializer.find((tensor) => tensor.dims[0] === 20)!.rawData = floats(
+            [1],
+            Array(160).fill(NaN),
+          ).rawData!),
+      ),
   },
   'no token ids': {
     code: 'ERR_ONNX_UNSUPPORTED',
@@ -109,27 +143,43 @@ const cases: Record<string, { model: () => OnnxModel; code: string }> = {
       return b.model(['pixels'], [y])
     },
   },
-  'a convolution': { code: 'ERR_ONNX_UNSUPPORTED', model: () => changed(graph => graph.node.push(onnxNode('Conv', ['input_ids'], ['features']))) },
+  'a convolution': {
+    code: 'ERR_ONNX_UNSUPPORTED',
+    model: () => changed((graph) => graph.node.push(onnxNode('Conv', ['input_ids'], ['features']))),
+  },
   'quantised weights': {
     code: 'ERR_ONNX_QUANTIZED',
-    model: () => changed(graph => graph.node.push(onnxNode('MatMulInteger', ['input_ids', 'input_ids'], ['product']))),
+    model: () =>
+      changed((graph) => graph.node.push(onnxNode('MatMulInteger', ['input_ids', 'input_ids'], ['product']))),
   },
   'integer weights': {
     code: 'ERR_ONNX_FORMAT',
-    model: () => changed(graph => graph.initializer.forEach(tensor => {
-      if (tensor.dataType === DataType.float && tensor.dims.length === 2) Object.assign(tensor, plainTensor(DataType.int32, tensor.dims, { int32Data: Array(Number(tensor.dims[0]) * Number(tensor.dims[1])).fill(0).map((_, i) => i) }), { name: tensor.name })
-    })),
+    model: () =>
+      changed((graph) =>
+        graph.initializer.forEach((tensor) => {
+          if (tensor.dataType === DataType.float && tensor.dims.length === 2)
+            Object.assign(
+              tensor,
+              plainTensor(DataType.int32, tensor.dims, {
+                int32Data: Array(Number(tensor.dims[0]) * Number(tensor.dims[1]))
+                  .fill(0)
+                  .map((_, i) => i),
+              }),
+              { name: tensor.name },
+            )
+        }),
+      ),
   },
 }
 
 for (const [name, { model, code }] of Object.entries(cases)) {
-  test(`refused: ${name}`, t => {
+  test(`refused: ${name}`, (t) => {
     const error = t.throws(() => importEncoder(model()), { instanceOf: OnnxImportError })
     t.is(error?.code, code, error?.message)
   })
 }
 
-test('NaN and infinity are found among numbers, in float32 and in half floats', t => {
+test('NaN and infinity are found among numbers, in float32 and in half floats', (t) => {
   t.is(firstNotFinite(Float32Array.of(1, -3e38, 0, 1e-45)), -1)
   t.is(firstNotFinite(Float32Array.of(1, NaN)), 1)
   t.is(firstNotFinite(Float32Array.of(-Infinity)), 0)

@@ -18,7 +18,12 @@ const operands = ['x', 'residual', 'down_w', 'down_b', 'up_w', 'up_b', 'gamma', 
 function node(g: CaseBuilder, options: Options) {
   const { width, bottleneck, activation = 'gelu_tanh', stream = noDropout, frozen = false } = options
   const weight = (name: string, shape: readonly number[], deviation: number, mean = 0) => {
-    const data = normal(`${g.caseName}/${name}`, shape.reduce((a, b) => a * b, 1), deviation, mean)
+    const data = normal(
+      `${g.caseName}/${name}`,
+      shape.reduce((a, b) => a * b, 1),
+      deviation,
+      mean,
+    )
     return frozen ? g.frozen(name, shape, data) : g.parameter(name, shape, data)
   }
   const values = {
@@ -38,7 +43,7 @@ function adapterCase(name: string, options: Options, gradients: readonly string[
   return {
     name,
     lengths: options.lengths ?? [3, 0, 8],
-    build: g => node(g, options),
+    build: (g) => node(g, options),
     gradients,
     scalars: { step: 11, seed: 99n },
     absoluteFloor: 4e-6,
@@ -46,11 +51,15 @@ function adapterCase(name: string, options: Options, gradients: readonly string[
 }
 
 testOp('adapter', [
-  ...[1, 7, 8, 15, 16, 17, 64, 65].map(bottleneck => adapterCase(`bottleneck ${bottleneck}`, { width: 60, bottleneck })),
-  ...[4, 31, 32, 33, 64, 128].map(width => adapterCase(`width ${width}`, { width, bottleneck: 8 })),
-  ...activations.map(activation => adapterCase(`activation ${activation}`, { width: 24, bottleneck: 8, activation })),
-  ...[[1], [13], [64, 1], [65, 0, 2]].map(lengths => adapterCase(`lengths ${lengths.join('+')}`, { lengths, width: 20, bottleneck: 8 })),
-  ...dropoutStreams.flatMap(stream => [
+  ...[1, 7, 8, 15, 16, 17, 64, 65].map((bottleneck) =>
+    adapterCase(`bottleneck ${bottleneck}`, { width: 60, bottleneck }),
+  ),
+  ...[4, 31, 32, 33, 64, 128].map((width) => adapterCase(`width ${width}`, { width, bottleneck: 8 })),
+  ...activations.map((activation) => adapterCase(`activation ${activation}`, { width: 24, bottleneck: 8, activation })),
+  ...[[1], [13], [64, 1], [65, 0, 2]].map((lengths) =>
+    adapterCase(`lengths ${lengths.join('+')}`, { lengths, width: 20, bottleneck: 8 }),
+  ),
+  ...dropoutStreams.flatMap((stream) => [
     adapterCase(`dropout ${stream.dropout}`, { width: 60, bottleneck: 8, stream }),
     adapterCase(`dropout ${stream.dropout}, width 33`, { width: 33, bottleneck: 5, stream, lengths: [70] }),
   ]),

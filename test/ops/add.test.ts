@@ -6,7 +6,7 @@ testOp(
   pointwiseShapes.map(({ name, lengths, width }) => ({
     name,
     lengths,
-    build: g => g.node('add', { a: g.tokenRows('a', width), b: g.tokenRows('b', width) }),
+    build: (g) => g.node('add', { a: g.tokenRows('a', width), b: g.tokenRows('b', width) }),
     gradients: ['a', 'b'],
   })),
 )

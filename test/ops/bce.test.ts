@@ -6,9 +6,12 @@ function bceCase(name: string, rows: number, outputs: number, logits?: Float32Ar
   return {
     name,
     lengths: new Array<number>(rows).fill(1),
-    build: g => {
+    build: (g) => {
       const labels = Float32Array.from(integers(name, rows * outputs, 0, 1))
-      return g.node('bce', { logits: g.sequenceRows('logits', outputs, logits), labels: g.label('f32', ['B', outputs], labels) })
+      return g.node('bce', {
+        logits: g.sequenceRows('logits', outputs, logits),
+        labels: g.label('f32', ['B', outputs], labels),
+      })
     },
     gradients: ['logits'],
     absoluteFloor: 1e-7,
@@ -16,8 +19,13 @@ function bceCase(name: string, rows: number, outputs: number, logits?: Float32Ar
 }
 
 testOp('bce', [
-  ...[[1, 1], [1, 5], [4, 4], [7, 3], [33, 17], [64, 8]].map(([rows, outputs]) =>
-    bceCase(`${rows} rows, ${outputs} outputs`, rows!, outputs!),
-  ),
+  ...[
+    [1, 1],
+    [1, 5],
+    [4, 4],
+    [7, 3],
+    [33, 17],
+    [64, 8],
+  ].map(([rows, outputs]) => bceCase(`${rows} rows, ${outputs} outputs`, rows!, outputs!)),
   bceCase('logits of hundreds do not overflow', 6, 3, normal('bce large', 18, 150)),
 ])

@@ -9,7 +9,7 @@ function sequences(count: number, classes: number): OpCase {
   return {
     name,
     lengths: Array.from({ length: count }, (_, b) => 1 + (b % 3)),
-    build: g =>
+    build: (g) =>
       g.node('cross_entropy', {
         logits: g.sequenceRows('logits', classes),
         labels: g.label('i32', ['B'], integers(name, count, 0, classes - 1)),
@@ -22,8 +22,11 @@ function tokens(name: string, classes: number, labels: readonly number[], logits
   return {
     name,
     lengths: [labels.length],
-    build: g =>
-      g.node('cross_entropy', { logits: g.tokenRows('logits', classes, logits), labels: g.label('i32', ['T'], Int32Array.from(labels)) }),
+    build: (g) =>
+      g.node('cross_entropy', {
+        logits: g.tokenRows('logits', classes, logits),
+        labels: g.label('i32', ['T'], Int32Array.from(labels)),
+      }),
     gradients: ['logits'],
   }
 }
@@ -37,6 +40,10 @@ testOp('cross_entropy', [
   tokens('tokens with labels that do not count', 5, [ignored, 4, 0, ignored, 2, 1, ignored]),
   tokens('one token counts', 9, [ignored, ignored, 8]),
   tokens('no token counts', 4, [ignored, ignored, ignored]),
-  tokens('more rows than a chunk', 3, Array.from({ length: 300 }, (_, i) => (i % 7 === 0 ? ignored : i % 3))),
+  tokens(
+    'more rows than a chunk',
+    3,
+    Array.from({ length: 300 }, (_, i) => (i % 7 === 0 ? ignored : i % 3)),
+  ),
   tokens('logits of hundreds', 6, [0, 3, 5, 1], normal('large logits', 24, 200)),
 ])

@@ -4,7 +4,7 @@ import { testOp } from '../support/harness.js'
 import { dropoutScale, philox4x32 } from '../support/reference/philox.js'
 import { dropoutStreams, noDropout, pointwiseShapes } from '../support/shapes.js'
 
-test('Philox4x32-10 gives the published answers', t => {
+test('Philox4x32-10 gives the published answers', (t) => {
   const all = 0xffffffff
   const pi = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344] as const
   t.deepEqual(philox4x32([0, 0, 0, 0], [0, 0]), [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8])
@@ -13,7 +13,7 @@ test('Philox4x32-10 gives the published answers', t => {
 })
 
 for (const p of [0.1, 0.5]) {
-  test(`dropout ${p} drops that share`, t => {
+  test(`dropout ${p} drops that share`, (t) => {
     const dropout = { p, rng: 5, scalars: { learningRate: 0, step: 2, seed: 77n }, stream: 0 }
     const count = 20_000
     let dropped = 0
@@ -24,7 +24,7 @@ for (const p of [0.1, 0.5]) {
 }
 
 testOp('dropout', [
-  ...[noDropout, ...dropoutStreams].flatMap(stream =>
+  ...[noDropout, ...dropoutStreams].flatMap((stream) =>
     pointwiseShapes.map(({ name, lengths, width }) => ({
       name: `p ${stream.dropout}, ${name}`,
       lengths,
@@ -36,7 +36,7 @@ testOp('dropout', [
   {
     name: 'rows of sequences',
     lengths: [4, 2, 0, 3],
-    build: g => g.node('dropout', { x: g.sequenceRows('x', 60) }, dropoutStreams[1]),
+    build: (g) => g.node('dropout', { x: g.sequenceRows('x', 60) }, dropoutStreams[1]),
     gradients: ['x'],
   },
 ])

@@ -7,7 +7,11 @@ import { batchName, batches } from '../support/shapes.js'
 const vocabulary = 11
 const positions = 70
 
-function embeddingCase(lengths: readonly number[], width: number, tables: { types: boolean; segments: number; offset: number }): OpCase {
+function embeddingCase(
+  lengths: readonly number[],
+  width: number,
+  tables: { types: boolean; segments: number; offset: number },
+): OpCase {
   const name = `${batchName(lengths)}, width ${width}, ${tables.types ? 'types' : 'no types'}, offset ${tables.offset}`
   return {
     name,
@@ -34,7 +38,7 @@ function embeddingCase(lengths: readonly number[], width: number, tables: { type
 }
 
 testOp('embedding', [
-  ...batches.map(lengths => embeddingCase(lengths, 20, { types: true, segments: 2, offset: 0 })),
+  ...batches.map((lengths) => embeddingCase(lengths, 20, { types: true, segments: 2, offset: 0 })),
   embeddingCase([5, 2], 1, { types: true, segments: 2, offset: 0 }),
   embeddingCase([5, 2], 60, { types: false, segments: 1, offset: 2 }),
   embeddingCase([17, 1], 33, { types: false, segments: 2, offset: 0 }),
@@ -51,9 +55,13 @@ testOp('embedding', [
     name: 'a common token among rare ones: one row sums many',
     lengths: [40, 60],
     build(g) {
-      const ids = integers('common/ids', g.tokens, 0, 99).map(id => (id < 70 ? 5 : id))
+      const ids = integers('common/ids', g.tokens, 0, 99).map((id) => (id < 70 ? 5 : id))
       g.batch(ids, 100)
-      return g.node('embedding', { ids: inputs.ids, cu: inputs.cu, word: g.parameter('word', [100, 24]) }, { position_offset: 0 })
+      return g.node(
+        'embedding',
+        { ids: inputs.ids, cu: inputs.cu, word: g.parameter('word', [100, 24]) },
+        { position_offset: 0 },
+      )
     },
     gradients: ['word'],
   },

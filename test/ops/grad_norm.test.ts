@@ -6,7 +6,7 @@ import { normal } from '../support/random.js'
 const sizes = [1, 7, 15, 16, 17, 60, 1023, 1024, 4096, 4099, 70_001]
 
 testOp('grad_norm', [
-  ...sizes.map(size => ({
+  ...sizes.map((size) => ({
     name: `${size} numbers`,
     lengths: [1],
     build: (g: CaseBuilder) => g.node('grad_norm', { gradients: g.flatGradients(normal(`norm/${size}`, size)) }),
@@ -14,12 +14,12 @@ testOp('grad_norm', [
   {
     name: 'whole numbers: a norm of 5',
     lengths: [1],
-    build: g => g.node('grad_norm', { gradients: g.flatGradients(Float32Array.of(3, 0, 0, -4)) }),
+    build: (g) => g.node('grad_norm', { gradients: g.flatGradients(Float32Array.of(3, 0, 0, -4)) }),
     exact: true,
   },
   {
     name: 'squares beyond f32',
     lengths: [1],
-    build: g => g.node('grad_norm', { gradients: g.flatGradients(Float32Array.of(3e25, 4e25)) }),
+    build: (g) => g.node('grad_norm', { gradients: g.flatGradients(Float32Array.of(3e25, 4e25)) }),
   },
 ])

@@ -24,14 +24,18 @@ testOp('layer_norm', [
   {
     name: 'frozen scale and shift',
     lengths: [4, 3],
-    build: g =>
-      g.node('layer_norm', { x: g.tokenRows('x', 60), gamma: g.frozen('gamma', [60]), beta: g.frozen('beta', [60]) }, { epsilon: 1e-5 }),
+    build: (g) =>
+      g.node(
+        'layer_norm',
+        { x: g.tokenRows('x', 60), gamma: g.frozen('gamma', [60]), beta: g.frozen('beta', [60]) },
+        { epsilon: 1e-5 },
+      ),
     gradients: ['x'],
   },
   {
     name: 'a large mean: variance must not come from a difference of squares',
     lengths: [6],
-    build: g =>
+    build: (g) =>
       g.node(
         'layer_norm',
         {
@@ -46,17 +50,26 @@ testOp('layer_norm', [
   {
     name: 'rows of sequences',
     lengths: [3, 0, 2],
-    build: g =>
-      g.node('layer_norm', { x: g.sequenceRows('x', 20), gamma: g.parameter('gamma', [20]), beta: g.parameter('beta', [20]) }, { epsilon: 1e-2 }, want),
+    build: (g) =>
+      g.node(
+        'layer_norm',
+        { x: g.sequenceRows('x', 20), gamma: g.parameter('gamma', [20]), beta: g.parameter('beta', [20]) },
+        { epsilon: 1e-2 },
+        want,
+      ),
     gradients: ['x', 'gamma', 'beta'],
   },
   {
     name: 'constant rows give the shift',
     lengths: [2],
-    build: g =>
+    build: (g) =>
       g.node(
         'layer_norm',
-        { x: g.tokenRows('x', 32, new Float32Array(64).fill(3)), gamma: g.parameter('gamma', [32]), beta: g.parameter('beta', [32]) },
+        {
+          x: g.tokenRows('x', 32, new Float32Array(64).fill(3)),
+          gamma: g.parameter('gamma', [32]),
+          beta: g.parameter('beta', [32]),
+        },
         { epsilon: 1e-5 },
       ),
   },

@@ -29,7 +29,7 @@ function sized([rows, n, k]: readonly [number, number, number], trained: boolean
   return {
     name: `${rows}x${k} to ${n}, ${trained ? 'trained' : 'frozen'}`,
     lengths: [rows],
-    build: g =>
+    build: (g) =>
       g.node(
         'linear',
         { x: g.tokenRows('x', k), w: weight(g, trained, 'w', [n, k]), b: weight(g, trained, 'b', [n]) },
@@ -41,11 +41,12 @@ function sized([rows, n, k]: readonly [number, number, number], trained: boolean
 
 /** Whole numbers small enough that every partial sum is exact in f32. */
 function exact([rows, n, k]: readonly [number, number, number], trained: boolean): OpCase {
-  const small = (name: string, count: number) => Float32Array.from(integers(`exact/${name}/${rows}/${n}/${k}`, count, -8, 8))
+  const small = (name: string, count: number) =>
+    Float32Array.from(integers(`exact/${name}/${rows}/${n}/${k}`, count, -8, 8))
   return {
     name: `whole numbers ${rows}x${k} to ${n}, ${trained ? 'trained' : 'frozen'}`,
     lengths: [rows],
-    build: g =>
+    build: (g) =>
       g.node(
         'linear',
         {
@@ -60,44 +61,62 @@ function exact([rows, n, k]: readonly [number, number, number], trained: boolean
 }
 
 testOp('linear', [
-  ...sizes.flatMap(size => [sized(size, false), sized(size, true)]),
-  ...sizes.flatMap(size => [exact(size, false), exact(size, true)]),
+  ...sizes.flatMap((size) => [sized(size, false), sized(size, true)]),
+  ...sizes.flatMap((size) => [exact(size, false), exact(size, true)]),
   exact([3, 40, 515], false),
   exact([3, 40, 515], true),
-  ...activations.map(name => ({
+  ...activations.map((name) => ({
     name: `activation ${name}`,
     lengths: [4, 7],
     build: (g: CaseBuilder) =>
-      g.node('linear', { x: g.tokenRows('x', 20), w: g.frozen('w', [37, 20]), b: g.frozen('b', [37]) }, { activation: name }),
+      g.node(
+        'linear',
+        { x: g.tokenRows('x', 20), w: g.frozen('w', [37, 20]), b: g.frozen('b', [37]) },
+        { activation: name },
+      ),
     gradients: ['x'],
     // The vector exponential and erf are stated to 1e-6 absolute, of values of order 10.
     absoluteFloor: name === 'none' || name === 'relu' ? 0 : 2e-6,
   })),
-  ...activations.map(name => ({
+  ...activations.map((name) => ({
     name: `activation ${name}, trained`,
     lengths: [9],
     build: (g: CaseBuilder) =>
-      g.node('linear', { x: g.tokenRows('x', 12), w: g.parameter('w', [19, 12]), b: g.parameter('b', [19]) }, { activation: name }, ['derivative']),
+      g.node(
+        'linear',
+        { x: g.tokenRows('x', 12), w: g.parameter('w', [19, 12]), b: g.parameter('b', [19]) },
+        { activation: name },
+        ['derivative'],
+      ),
     gradients: ['x', 'w', 'b'],
     absoluteFloor: name === 'none' || name === 'relu' ? 0 : 4e-6,
   })),
   {
     name: 'no bias',
     lengths: [5],
-    build: g => g.node('linear', { x: g.tokenRows('x', 24), w: g.frozen('w', [24, 24]) }, { activation: 'none' }),
+    build: (g) => g.node('linear', { x: g.tokenRows('x', 24), w: g.frozen('w', [24, 24]) }, { activation: 'none' }),
     gradients: ['x'],
   },
   {
     name: 'rows of sequences, as a head has them',
     lengths: [3, 0, 5, 1],
-    build: g =>
-      g.node('linear', { x: g.sequenceRows('x', 60), w: g.parameter('w', [3, 60]), b: g.parameter('b', [3]) }, { activation: 'none' }),
+    build: (g) =>
+      g.node(
+        'linear',
+        { x: g.sequenceRows('x', 60), w: g.parameter('w', [3, 60]), b: g.parameter('b', [3]) },
+        { activation: 'none' },
+      ),
     gradients: ['x', 'w', 'b'],
   },
   {
     name: 'many rows in a long sum',
     lengths: [300],
-    build: g => g.node('linear', { x: g.tokenRows('x', 9), w: g.parameter('w', [2, 9]), b: g.parameter('b', [2]) }, { activation: 'none' }),
+    build: (g) =>
+      g.node(
+        'linear',
+        { x: g.tokenRows('x', 9), w: g.parameter('w', [2, 9]), b: g.parameter('b', [2]) },
+        { activation: 'none' },
+      ),
     gradients: ['w', 'b'],
   },
 ])
@@ -105,13 +124,17 @@ testOp('linear', [
 /** Epilogues of the backward product, which a pass puts there in place of nodes that follow it. */
 testOp(
   'linear_dx',
-  ['none', 'mul', 'add'].flatMap(epilogue =>
-    [true, false].map(trained => ({
+  ['none', 'mul', 'add'].flatMap((epilogue) =>
+    [true, false].map((trained) => ({
       name: `epilogue ${epilogue}, ${trained ? 'trained' : 'frozen'}`,
       lengths: [7, 6],
       build: (g: CaseBuilder) => {
         const other = epilogue === 'none' ? undefined : g.tokenRows('other', 33)
-        return g.node('linear_dx', { dy: g.tokenRows('d', 61), w: weight(g, trained, 'w', [61, 33]), other }, { epilogue })
+        return g.node(
+          'linear_dx',
+          { dy: g.tokenRows('d', 61), w: weight(g, trained, 'w', [61, 33]), other },
+          { epilogue },
+        )
       },
     })),
   ),
@@ -121,12 +144,12 @@ testOp('linear_dw', [
   {
     name: 'weight and bias, whole numbers',
     lengths: [17, 14],
-    build: g => {
+    build: (g) => {
       const small = (name: string, count: number) => Float32Array.from(integers(`dw/${name}`, count, -8, 8))
       const dy = g.tokenRows('d', 33, small('d', 31 * 33))
       return g.node('linear_dw', { dy, x: g.tokenRows('x', 18, small('x', 31 * 18)) }, {}, ['dw', 'db'])
     },
     exact: true,
   },
-  { name: 'bias alone', lengths: [20], build: g => g.node('linear_dw', { dy: g.tokenRows('d', 5) }, {}, ['db']) },
+  { name: 'bias alone', lengths: [20], build: (g) => g.node('linear_dw', { dy: g.tokenRows('d', 5) }, {}, ['db']) },
 ])

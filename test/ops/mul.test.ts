@@ -6,6 +6,6 @@ testOp(
   pointwiseShapes.map(({ name, lengths, width }) => ({
     name,
     lengths,
-    build: g => g.node('mul', { a: g.tokenRows('a', width), b: g.tokenRows('b', width) }),
+    build: (g) => g.node('mul', { a: g.tokenRows('a', width), b: g.tokenRows('b', width) }),
   })),
 )

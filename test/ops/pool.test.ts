@@ -4,12 +4,12 @@ import { batchName, batches } from '../support/shapes.js'
 
 testOp(
   'pool',
-  ['cls', 'mean'].flatMap(mode =>
-    batches.flatMap(lengths =>
-      [20, 33].map(width => ({
+  ['cls', 'mean'].flatMap((mode) =>
+    batches.flatMap((lengths) =>
+      [20, 33].map((width) => ({
         name: `${mode}, ${batchName(lengths)}, width ${width}`,
         lengths,
-        build: g => g.node('pool', { x: g.tokenRows('x', width), cu: inputs.cu }, { mode }),
+        build: (g) => g.node('pool', { x: g.tokenRows('x', width), cu: inputs.cu }, { mode }),
         gradients: ['x'],
       })),
     ),

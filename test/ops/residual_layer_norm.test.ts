@@ -15,9 +15,14 @@ function node(g: CaseBuilder, width: number, stream: { dropout: number; rng: num
 const all = ['x', 'residual', 'gamma', 'beta']
 
 testOp('residual_layer_norm', [
-  ...rowShapes.map(({ name, lengths, width }) => ({ name, lengths, build: (g: CaseBuilder) => node(g, width, noDropout), gradients: all })),
-  ...dropoutStreams.flatMap(stream =>
-    [60, 64, 15].map(width => ({
+  ...rowShapes.map(({ name, lengths, width }) => ({
+    name,
+    lengths,
+    build: (g: CaseBuilder) => node(g, width, noDropout),
+    gradients: all,
+  })),
+  ...dropoutStreams.flatMap((stream) =>
+    [60, 64, 15].map((width) => ({
       name: `dropout ${stream.dropout}, width ${width}`,
       lengths: [5, 0, 9],
       build: (g: CaseBuilder) => node(g, width, stream),
@@ -25,7 +30,12 @@ testOp('residual_layer_norm', [
       scalars: { step: 7, seed: 0x1234_5678_9abc_def0n },
     })),
   ),
-  { name: 'only the residual asks', lengths: [3, 2], build: g => node(g, 20, dropoutStreams[1]), gradients: ['residual'] },
-  { name: 'only x asks', lengths: [3, 2], build: g => node(g, 20, dropoutStreams[1]), gradients: ['x'] },
-  { name: 'only the scale asks', lengths: [3, 2], build: g => node(g, 20, noDropout), gradients: ['gamma'] },
+  {
+    name: 'only the residual asks',
+    lengths: [3, 2],
+    build: (g) => node(g, 20, dropoutStreams[1]),
+    gradients: ['residual'],
+  },
+  { name: 'only x asks', lengths: [3, 2], build: (g) => node(g, 20, dropoutStreams[1]), gradients: ['x'] },
+  { name: 'only the scale asks', lengths: [3, 2], build: (g) => node(g, 20, noDropout), gradients: ['gamma'] },
 ])

@@ -5,10 +5,10 @@ import { batchName } from '../support/shapes.js'
 
 testOp(
   'span',
-  [[1], [7], [4, 4], [1, 67, 2, 1], [13, 1, 8, 16, 17], [130, 5]].map(lengths => ({
+  [[1], [7], [4, 4], [1, 67, 2, 1], [13, 1, 8, 16, 17], [130, 5]].map((lengths) => ({
     name: batchName(lengths),
     lengths,
-    build: g => {
+    build: (g) => {
       const labels = lengths.flatMap((length, b) => [...integers(`span/${b}/${length}`, 2, 0, length - 1)])
       return g.node('span', {
         logits: g.tokenRows('logits', 2),

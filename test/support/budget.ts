@@ -61,7 +61,12 @@ function nmse(got: ArrayLike<number>, want: ArrayLike<number>): number {
  * @param plain the f32 loop's result
  * @param want the f64 result
  */
-export function compare(got: Float32Array, plain: ArrayLike<number>, want: ArrayLike<number>, budget: Budget): Comparison {
+export function compare(
+  got: Float32Array,
+  plain: ArrayLike<number>,
+  want: ArrayLike<number>,
+  budget: Budget,
+): Comparison {
   if (got.length !== want.length) {
     return { ok: false, message: `has ${got.length} elements, expected ${want.length}`, error: Infinity, allowed: 0 }
   }

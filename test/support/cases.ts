@@ -92,7 +92,8 @@ export class CaseBuilder {
   /** Activations [T, width]; with the batch's own ids, `data` is [T, width]. */
   tokenRows(name: string, width: number, data?: Float32Array): Value {
     const word = this.parameter(`${name}.rows`, [this.vocabulary, width], data)
-    return this.node('embedding', { ids: inputs.ids, cu: inputs.cu, word }, { position_offset: 0 }, [], `load.${name}`).outputs['y']!
+    return this.node('embedding', { ids: inputs.ids, cu: inputs.cu, word }, { position_offset: 0 }, [], `load.${name}`)
+      .outputs['y']!
   }
 
   /** Activations [B, width]: row b is row cu[b] of `data` [T, width], zeros for an empty sequence. */
@@ -162,7 +163,7 @@ export function buildGradients(g: CaseBuilder, wanted: readonly string[]): Gradi
   const plain = g.nodes.at(-1)!
   const definition = opByName(plain.op)
   if (!definition.vjp) throw new TypeError(`op "${plain.op}" has no VJP`)
-  const needs = Object.fromEntries(Object.keys(plain.inputs).map(name => [name, wanted.includes(name)]))
+  const needs = Object.fromEntries(Object.keys(plain.inputs).map((name) => [name, wanted.includes(name)]))
   const node = g.replaceLast(definition.saves?.(needs, plain) ?? [])
   const dy = upstream(g, Object.values(node.outputs)[0]!)
   const start = g.nodes.length
@@ -189,4 +190,3 @@ function upstream(g: CaseBuilder, y: Value): Value {
 export function builtFrom(g: CaseBuilder, node: Node): BuiltCase {
   return { nodes: g.nodes, node, contents: g.contents, ids: g.ids, types: g.types, cu: g.cu, labels: g.labels }
 }
-

@@ -21,7 +21,7 @@ export interface Target {
 /** Every instruction set of this machine, or the one that ONNX_ADAPTERS_ISA names. */
 export function usableIsas(): readonly string[] {
   const forced = process.env['ONNX_ADAPTERS_ISA']
-  return describe().isas.filter(isa => !forced || isa === forced)
+  return describe().isas.filter((isa) => !forced || isa === forced)
 }
 
 /** A case as native takes it: program bytes, weights, and the first content of the flat buffers. */
@@ -35,8 +35,18 @@ export interface Compiled {
 
 /** Every result gets an entry of its own, `output0`, `output1`, ...: an entry has one output. */
 export function compileCase(built: BuiltCase, outputs: readonly Value[], scalars: Scalars, spare: number): Compiled {
-  const entries = outputs.map((output, i): Entry => ({ name: `output${i}`, nodes: built.nodes, output, updates: false }))
-  return compileEntries(entries, built.contents, { tokens: built.ids.length + spare, sequences: built.cu.length - 1 + spare }, scalars)
+  const entries = outputs.map((output, i): Entry => ({
+    name: `output${i}`,
+    nodes: built.nodes,
+    output,
+    updates: false,
+  }))
+  return compileEntries(
+    entries,
+    built.contents,
+    { tokens: built.ids.length + spare, sequences: built.cu.length - 1 + spare },
+    scalars,
+  )
 }
 
 export function compileEntries(
@@ -45,7 +55,10 @@ export function compileEntries(
   capacity: { readonly tokens: number; readonly sequences: number },
   scalars: Scalars,
 ): Compiled {
-  const layout = layOutParameters([...contents.keys()].filter(value => value.storage === 'parameter'), () => true)
+  const layout = layOutParameters(
+    [...contents.keys()].filter((value) => value.storage === 'parameter'),
+    () => true,
+  )
   const seed = [Number(scalars.seed & 0xffff_ffffn), Number(scalars.seed >> 32n)] as const
   return {
     program: encode(planProgram(entries, layout, capacity), seed),
@@ -64,7 +77,8 @@ export function compileEntries(
 
 function flat(contents: ReadonlyMap<Value, Numbers>, layout: ParameterLayout, storage: Value['storage']): Float32Array {
   const buffer = new Float32Array(layout.size)
-  for (const [value, data] of contents) if (value.storage === storage) buffer.set(data, layout.offsets.get(value.name) ?? 0)
+  for (const [value, data] of contents)
+    if (value.storage === storage) buffer.set(data, layout.offsets.get(value.name) ?? 0)
   return buffer
 }
 
@@ -110,4 +124,3 @@ export function batchOf(built: BuiltCase, scalars: Scalars): NativeBatch {
     step: scalars.step,
   }
 }
-

@@ -13,7 +13,12 @@ const step = 1e-5
 const tolerance = 2e-6
 
 /** Names the first operand whose gradient is not the slope of the reference; empty when all are. */
-export function checkSlopes(node: Node, gradients: Gradients, values: ReadonlyMap<Value, Tensor>, scalars: Scalars): string {
+export function checkSlopes(
+  node: Node,
+  gradients: Gradients,
+  values: ReadonlyMap<Value, Tensor>,
+  scalars: Scalars,
+): string {
   const main = Object.values(node.outputs)[0]!
   const dy = values.get(gradients.dy)!
   for (const [operand, gradient] of Object.entries(gradients.values)) {

@@ -57,7 +57,13 @@ function runNode(node: Node, tokens: PackedTokens, read: (value: Value) => Matri
     case 'layer_norm':
       return layerNorm(operand('x'), operand('gamma'), operand('beta'), Number(node.attributes.epsilon))
     case 'linear':
-      return linear(operand('x'), operand('w'), node.inputs.b && operand('b'), width, String(node.attributes.activation))
+      return linear(
+        operand('x'),
+        operand('w'),
+        node.inputs.b && operand('b'),
+        width,
+        String(node.attributes.activation),
+      )
     case 'attention':
       return attention(operand('qkv'), tokens.cu, width, Number(node.attributes.heads), Number(node.attributes.scale))
     case 'add':
@@ -125,7 +131,7 @@ function attention(qkv: Matrix, cu: readonly number[], width: number, heads: num
           return sum * scale
         })
         const top = Math.max(...scores)
-        const weights = scores.map(score => Math.exp(score - top))
+        const weights = scores.map((score) => Math.exp(score - top))
         const total = weights.reduce((a, b) => a + b, 0)
         for (let i = 0; i < d; i++) {
           let sum = 0

@@ -29,7 +29,9 @@ export interface Golden {
   readonly tensors: ReadonlyMap<string, GoldenTensor>
 }
 
-type Manifest = Omit<Golden, 'tensors'> & { readonly tensors: Readonly<Record<string, { offset: number; shape: number[] }>> }
+type Manifest = Omit<Golden, 'tensors'> & {
+  readonly tensors: Readonly<Record<string, { offset: number; shape: number[] }>>
+}
 
 export function readGolden(): Golden {
   const manifest = JSON.parse(readFileSync(packagePath('test', 'golden', 'manifest.json'), 'utf8')) as Manifest

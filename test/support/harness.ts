@@ -19,7 +19,7 @@ const threadCounts = [1, 2, 3]
 
 /** Registers the cases of one op; every case is a test of its own. */
 export function testOp(op: string, cases: readonly OpCase[]): void {
-  for (const item of cases) test(`${op}: ${item.name}`, async t => runCase(t, op, item))
+  for (const item of cases) test(`${op}: ${item.name}`, async (t) => runCase(t, op, item))
 }
 
 async function runCase(t: ExecutionContext, op: string, item: OpCase): Promise<void> {
@@ -27,7 +27,7 @@ async function runCase(t: ExecutionContext, op: string, item: OpCase): Promise<v
   let node = item.build(g)
   t.is(node.op, op, 'the case tests another op')
   const gradients = item.gradients ? buildGradients(g, item.gradients) : undefined
-  if (gradients) node = g.nodes.find(other => other.name === node.name)!
+  if (gradients) node = g.nodes.find((other) => other.name === node.name)!
   const built = builtFrom(g, node)
   const scalars: Scalars = { learningRate: 0, step: 0, seed: 0n, ...item.scalars }
 
@@ -44,7 +44,13 @@ async function runCase(t: ExecutionContext, op: string, item: OpCase): Promise<v
       t.deepEqual(again.map(bits), results.map(bits), `${isa}: ${threads} threads give other bits than one`)
     }
   }
-  recordCase(`${op}: ${item.name}`, built, outputs, { scalars, want, plain, factor: gradientFactor, absoluteFloor: item.absoluteFloor ?? 0 })
+  recordCase(`${op}: ${item.name}`, built, outputs, {
+    scalars,
+    want,
+    plain,
+    factor: gradientFactor,
+    absoluteFloor: item.absoluteFloor ?? 0,
+  })
 }
 
 /** Values of every operand and result. */
@@ -53,7 +59,7 @@ export function runReference(built: BuiltCase, scalars: Scalars, round: Round): 
   const sizes: Record<string, number> = { T: built.ids.length, B: built.cu.length - 1, 'B+1': built.cu.length }
   const hold = (value: Value, data: Float32Array | Int32Array) =>
     values.set(value, {
-      shape: value.shape.map(dim => (typeof dim === 'number' ? dim : sizes[dim]!)),
+      shape: value.shape.map((dim) => (typeof dim === 'number' ? dim : sizes[dim]!)),
       data: data instanceof Int32Array ? data : Float64Array.from(data),
     })
   for (const [value, data] of built.contents) hold(value, data)
@@ -66,7 +72,7 @@ export function runReference(built: BuiltCase, scalars: Scalars, round: Round): 
 }
 
 function batchInputs(nodes: readonly Node[]): Set<Value> {
-  return new Set(nodes.flatMap(node => Object.values(node.inputs).filter(value => value.storage === 'input')))
+  return new Set(nodes.flatMap((node) => Object.values(node.inputs).filter((value) => value.storage === 'input')))
 }
 
 interface Judged {

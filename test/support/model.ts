@@ -7,7 +7,11 @@ export type TrainerOptions = Parameters<typeof Trainer.create>[0]
 export type Backbone = Awaited<ReturnType<typeof loadBackbone>>
 
 /** A trainer on the golden backbone, its options as in the golden run. */
-export async function goldenTrainer(golden: Golden, backbone: Backbone, options: Partial<TrainerOptions> = {}): Promise<Trainer> {
+export async function goldenTrainer(
+  golden: Golden,
+  backbone: Backbone,
+  options: Partial<TrainerOptions> = {},
+): Promise<Trainer> {
   const { betas, epsilon, weightDecay, clipNorm } = golden.optimizer
   return Trainer.create({
     backbone,
@@ -26,7 +30,9 @@ export async function goldenTrainer(golden: Golden, backbone: Backbone, options:
 
 export async function goldenStart(golden: Golden, trainer: Trainer): Promise<void> {
   const initial = tensorsOf(golden, 'initial')
-  await trainer.setParameters(new Map([...initial].map(([name, { shape, data }]) => [name, { shape: [...shape], data }])))
+  await trainer.setParameters(
+    new Map([...initial].map(([name, { shape, data }]) => [name, { shape: [...shape], data }])),
+  )
 }
 
 export async function loadGoldenBackbone(exporter: 'eager' | 'sdpa' = 'eager'): Promise<Backbone> {

@@ -50,7 +50,7 @@ export function fixtures(): Fixture[] {
   const root = sharedPath('fixtures')
   if (!root) return []
   return readdirSync(root)
-    .map(name => ({ name, model: join(root, name, 'model.onnx') }))
+    .map((name) => ({ name, model: join(root, name, 'model.onnx') }))
     .filter(({ model }) => existsSync(model))
 }
 
@@ -87,7 +87,11 @@ export async function trueWeights(arch: string): Promise<Map<string, Float32Arra
   const named = new Map<string, Float32Array>()
   for (const [name, tensor] of tensors) {
     const rule = modules.find(([pattern]) => pattern.test(name))
-    if (rule) named.set(name.replace(...(rule as [RegExp, string])), toFloats(name, { ...tensor, bytes: new Uint8Array(tensor.bytes) }))
+    if (rule)
+      named.set(
+        name.replace(...(rule as [RegExp, string])),
+        toFloats(name, { ...tensor, bytes: new Uint8Array(tensor.bytes) }),
+      )
   }
   return named
 }
@@ -97,11 +101,11 @@ export function largestDifference(imported: ImportedEncoder, golden: Golden): nu
   let largest = 0
   for (const batch of golden.batches) {
     if (batch.padding !== 'none' && batch.padding !== 'right') continue
-    const mask = batch.attention_mask ?? batch.input_ids.map(row => row.map(() => 1))
-    const lengths = mask.map(row => row.reduce((sum, one) => sum + one, 0))
+    const mask = batch.attention_mask ?? batch.input_ids.map((row) => row.map(() => 1))
+    const lengths = mask.map((row) => row.reduce((sum, one) => sum + one, 0))
     const cu = lengths.reduce((list, length) => [...list, list.at(-1)! + length], [0])
     const take = (rows: readonly (readonly number[])[]) => rows.flatMap((row, i) => row.slice(0, lengths[i]))
-    const types = batch.token_type_ids ?? batch.input_ids.map(row => row.map(() => 0))
+    const types = batch.token_type_ids ?? batch.input_ids.map((row) => row.map(() => 0))
     const hidden = runEncoder(imported.graph, { ids: take(batch.input_ids), types: take(types), cu })
     const width = imported.config.hidden
     const truth = batch.last_hidden_state ?? batch.last_hidden_state_at_positions!

@@ -1,5 +1,12 @@
 /** Small ONNX models made in memory: a BERT of random weights in basic operators, with its variations. */
-import { AttributeType, DataType, type OnnxAttribute, type OnnxModel, type OnnxNode, type OnnxTensor } from '../../lib/onnx/schema.js'
+import {
+  AttributeType,
+  DataType,
+  type OnnxAttribute,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+} from '../../lib/onnx/schema.js'
 import { plainTensor } from '../../lib/onnx/tensor.js'
 
 export type Attributes = Readonly<Record<string, number | readonly number[] | string | OnnxTensor | FloatAttribute>>
@@ -19,9 +26,22 @@ function attribute(name: string, value: Attributes[string]): OnnxAttribute {
   return { ...emptyAttribute, name, t: value as OnnxTensor, type: AttributeType.tensor }
 }
 
-export function onnxNode(opType: string, input: readonly string[], output: readonly string[], attributes: Attributes = {}, domain = ''): OnnxNode {
+export function onnxNode(
+  opType: string,
+  input: readonly string[],
+  output: readonly string[],
+  attributes: Attributes = {},
+  domain = '',
+): OnnxNode {
   const list = Object.entries(attributes).map(([name, value]) => attribute(name, value))
-  return { opType, name: `${opType}_${output[0] ?? ''}`, input: [...input], output: [...output], attribute: list, domain }
+  return {
+    opType,
+    name: `${opType}_${output[0] ?? ''}`,
+    input: [...input],
+    output: [...output],
+    attribute: list,
+    domain,
+  }
 }
 
 export function floats(dims: readonly number[], values: readonly number[]): OnnxTensor {
@@ -67,7 +87,12 @@ export class ModelBuilder {
 
   random(...dims: number[]): string {
     const size = dims.reduce((a, b) => a * b, 1)
-    return this.tensor(floats(dims, Array.from({ length: size }, () => this.#next())))
+    return this.tensor(
+      floats(
+        dims,
+        Array.from({ length: size }, () => this.#next()),
+      ),
+    )
   }
 
   linear(x: string, from: number, to: number): string {
@@ -81,7 +106,7 @@ export class ModelBuilder {
   model(inputs: readonly string[], outputs: readonly string[], opset = 17): OnnxModel {
     const info = (name: string, elemType: number, dims: readonly string[]) => ({
       name,
-      type: { tensorType: { elemType, shape: { dim: dims.map(dimParam => ({ dimParam })) } } },
+      type: { tensorType: { elemType, shape: { dim: dims.map((dimParam) => ({ dimParam })) } } },
     })
     return {
       irVersion: 8,
@@ -92,8 +117,8 @@ export class ModelBuilder {
         name: 'test',
         node: this.nodes,
         initializer: this.tensors,
-        input: inputs.map(name => info(name, DataType.int64, ['batch', 'sequence'])),
-        output: outputs.map(name => info(name, DataType.float, ['batch', 'sequence', 'hidden'])),
+        input: inputs.map((name) => info(name, DataType.int64, ['batch', 'sequence'])),
+        output: outputs.map((name) => info(name, DataType.float, ['batch', 'sequence', 'hidden'])),
         valueInfo: [],
       },
     }
@@ -124,11 +149,17 @@ export interface TinyBertOptions {
   readonly after?: (b: ModelBuilder, hidden: string) => string
 }
 
-function project(b: ModelBuilder, x: string, hidden: number, how: TinyBertOptions['projections']): [string, string, string] {
+function project(
+  b: ModelBuilder,
+  x: string,
+  hidden: number,
+  how: TinyBertOptions['projections'],
+): [string, string, string] {
   if (!how) return [b.linear(x, hidden, hidden), b.linear(x, hidden, hidden), b.linear(x, hidden, hidden)]
   const joined = b.linear(x, hidden, 3 * hidden)
   if (how === 'split') return b.split(joined, 3)
-  const slice = (i: number) => b.add('Slice', [joined, b.list(i * hidden), b.list((i + 1) * hidden), b.list(-1), b.list(1)])
+  const slice = (i: number) =>
+    b.add('Slice', [joined, b.list(i * hidden), b.list((i + 1) * hidden), b.list(-1), b.list(1)])
   return [slice(0), slice(1), slice(2)]
 }
 
@@ -156,7 +187,9 @@ export function tinyBert(options: TinyBertOptions = {}): OnnxModel {
       : b.add('MatMul', [cut(query, [0, 2, 1, 3]), cut(key, [0, 2, 3, 1])])
     const scores = b.add('Add', [b.add('Div', [product, b.scalar(2)]), bias])
     const probabilities = options.softmax?.(b, scores) ?? b.add('Softmax', [scores], { axis: -1 })
-    const mixed = b.add('Transpose', [b.add('MatMul', [probabilities, cut(value, [0, 2, 1, 3])])], { perm: [0, 2, 1, 3] })
+    const mixed = b.add('Transpose', [b.add('MatMul', [probabilities, cut(value, [0, 2, 1, 3])])], {
+      perm: [0, 2, 1, 3],
+    })
     const output = b.linear(b.add('Reshape', [mixed, merge]), hidden, hidden)
     const middle = b.layerNorm(b.add('Add', [output, x]), hidden)
     const up = b.linear(middle, hidden, feedForward)

@@ -38,7 +38,7 @@ export async function runOptimizer(isa: string, run: OptimizerRun): Promise<Opti
   const gradients = flat('gradient')
   const norm = makeNode(gradNorm, 'grad_norm', { gradients })
   const made = makeNode(adamw, 'adamw', { gradients, norm: norm.outputs['norm'] }, run.attributes)
-  const update: Node = { ...made, outputs: Object.fromEntries(slots.map(slot => [slot, flat(storages[slot])])) }
+  const update: Node = { ...made, outputs: Object.fromEntries(slots.map((slot) => [slot, flat(storages[slot])])) }
   const entry = { name: 'update', nodes: [norm, update], norm: norm.outputs['norm'], updates: true }
   const held: Value = { name: 'all', dtype: 'f32', shape: [size], storage: 'parameter' }
   const contents = new Map<Value, Float32Array>([
@@ -53,7 +53,7 @@ export async function runOptimizer(isa: string, run: OptimizerRun): Promise<Opti
     await session.write('moment2', run.state.moment2)
     const batch = { ids: Int32Array.of(0), cu: Int32Array.of(0, 1), learningRate: run.learningRate, step: run.step }
     const { norms } = await session.run('update', [batch])
-    const [parameters, moment1, moment2] = await Promise.all(slots.map(slot => session.read(slot)))
+    const [parameters, moment1, moment2] = await Promise.all(slots.map((slot) => session.read(slot)))
     return { parameters: parameters!, moment1: moment1!, moment2: moment2!, norm: norms[0]! }
   } finally {
     await session.dispose()
@@ -61,13 +61,18 @@ export async function runOptimizer(isa: string, run: OptimizerRun): Promise<Opti
 }
 
 /** The same by the reference loops. */
-export function referenceOptimizer(run: OptimizerRun, round: Round): Record<'parameters' | 'moment1' | 'moment2' | 'norm', Tensor> {
+export function referenceOptimizer(
+  run: OptimizerRun,
+  round: Round,
+): Record<'parameters' | 'moment1' | 'moment2' | 'norm', Tensor> {
   const size = [run.gradients.length]
   const scalars: Scalars = { learningRate: round(run.learningRate), step: run.step, seed: 0n }
   const gradients = tensor(size, run.gradients)
   const { norm } = reference['grad_norm']!({ inputs: { gradients }, attributes: {}, scalars, round })
-  const state = Object.fromEntries(slots.map(slot => [slot, tensor(size, run.state[slot])]))
-  const attributes = Object.fromEntries(Object.entries(run.attributes).map(([name, value]) => [name, Math.fround(Number(value))]))
+  const state = Object.fromEntries(slots.map((slot) => [slot, tensor(size, run.state[slot])]))
+  const attributes = Object.fromEntries(
+    Object.entries(run.attributes).map(([name, value]) => [name, Math.fround(Number(value))]),
+  )
   const made = reference['adamw']!({ inputs: { gradients, norm: norm!, ...state }, attributes, scalars, round })
   return { parameters: made['parameters']!, moment1: made['moment1']!, moment2: made['moment2']!, norm: norm! }
 }

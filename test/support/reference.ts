@@ -8,13 +8,22 @@ import { adapter, adapterBackward } from './reference/adapter.js'
 import { attention, attentionBackward } from './reference/attention.js'
 import { embedding, embeddingBackward } from './reference/embedding.js'
 import { linear, linearDw, linearDx } from './reference/linear.js'
-import { bce, bceBackward, crossEntropy, crossEntropyBackward, mse, mseBackward, span, spanBackward } from './reference/losses.js'
+import {
+  bce,
+  bceBackward,
+  crossEntropy,
+  crossEntropyBackward,
+  mse,
+  mseBackward,
+  span,
+  spanBackward,
+} from './reference/losses.js'
 import { layerNorm, layerNormBackward, residualLayerNorm, residualLayerNormBackward } from './reference/norm.js'
 import { adamw, gradNorm } from './reference/optimizer.js'
 import { add, dropout, mul, pool, poolBackward } from './reference/pointwise.js'
 import type { Kernel, Round, Scalars, Tensor } from './reference/types.js'
 
-export const exact: Round = value => value
+export const exact: Round = (value) => value
 export const single: Round = Math.fround
 
 const noRows = { d_word: 0, d_position: 0, d_token_type: 0 }
@@ -54,7 +63,11 @@ export const reference: Readonly<Record<string, Kernel>> = {
 function kernelOf(node: Node): Kernel {
   if (node.op === 'embedding_backward') {
     const rows = (name: string) => Number(node.outputs[name]?.shape[0] ?? 0)
-    return embeddingBackward({ d_word: rows('d_word'), d_position: rows('d_position'), d_token_type: rows('d_token_type') })
+    return embeddingBackward({
+      d_word: rows('d_word'),
+      d_position: rows('d_position'),
+      d_token_type: rows('d_token_type'),
+    })
   }
   const kernel = reference[node.op]
   if (!kernel) throw new TypeError(`no reference for op "${node.op}"`)

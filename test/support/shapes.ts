@@ -35,7 +35,16 @@ export const rowShapes: readonly RowShape[] = [
 ]
 
 /** Batches of sequences: one alone, equal ones, an empty one first, in the middle and last, a long one among short. */
-export const batches: readonly (readonly number[])[] = [[1], [7], [4, 4], [0, 3], [2, 0, 5], [3, 0], [1, 67, 2, 1], [13, 1, 8, 16, 17]]
+export const batches: readonly (readonly number[])[] = [
+  [1],
+  [7],
+  [4, 4],
+  [0, 3],
+  [2, 0, 5],
+  [3, 0],
+  [1, 67, 2, 1],
+  [13, 1, 8, 16, 17],
+]
 
 export function batchName(lengths: readonly number[]): string {
   return `lengths ${lengths.join('+')}`

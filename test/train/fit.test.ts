@@ -25,7 +25,10 @@ function fakeModel(right: readonly number[], stepsPerEpoch: number, losses: (ste
   const batches: { ids: number[]; labels: readonly Target[]; learningRate: number }[] = []
   return {
     batches,
-    async step(batch: { inputIds: readonly (readonly number[])[]; labels: readonly Target[] }, { learningRate }: { learningRate: number }) {
+    async step(
+      batch: { inputIds: readonly (readonly number[])[]; labels: readonly Target[] },
+      { learningRate }: { learningRate: number },
+    ) {
       batches.push({ ids: batch.inputIds.map(([id]) => id!), labels: batch.labels, learningRate })
       return { loss: losses(batches.length), gradientNorm: 1 }
     },
@@ -40,7 +43,14 @@ function options(model: ReturnType<typeof fakeModel>, more: Partial<FitOptions> 
   const events: ProgressEvent[] = []
   const checkpoints: [FitState, boolean][] = []
   const all: FitOptions = {
-    model, task, train: dataset(10), validation: dataset(8), epochs: 3, batchSize: 4, schedule: (step) => step / 10, seed: 1,
+    model,
+    task,
+    train: dataset(10),
+    validation: dataset(8),
+    epochs: 3,
+    batchSize: 4,
+    schedule: (step) => step / 10,
+    seed: 1,
     metric: 'accuracy',
     emit: (event) => events.push(event),
     checkpoint: async (state, best) => void checkpoints.push([state, best]),
@@ -53,13 +63,26 @@ test('every row once an epoch, with its label, at the rate of the schedule', asy
   const model = fakeModel([8, 8, 8], 3)
   const { all } = options(model)
   const result = await fit(all)
-  t.deepEqual(model.batches.map(({ ids }) => ids.length), [4, 4, 2, 4, 4, 2, 4, 4, 2])
+  t.deepEqual(
+    model.batches.map(({ ids }) => ids.length),
+    [4, 4, 2, 4, 4, 2, 4, 4, 2],
+  )
   for (let epoch = 0; epoch < 3; epoch++) {
     const ids = model.batches.slice(3 * epoch, 3 * epoch + 3).flatMap((batch) => batch.ids)
-    t.deepEqual([...ids].sort((a, b) => a - b), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    t.deepEqual(
+      [...ids].sort((a, b) => a - b),
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    )
   }
-  for (const { ids, labels } of model.batches) t.deepEqual(labels, ids.map((id) => id % 2))
-  t.deepEqual(model.batches.map(({ learningRate }) => learningRate), [0, 1, 2, 3, 4, 5, 6, 7, 8].map((step) => step / 10))
+  for (const { ids, labels } of model.batches)
+    t.deepEqual(
+      labels,
+      ids.map((id) => id % 2),
+    )
+  t.deepEqual(
+    model.batches.map(({ learningRate }) => learningRate),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8].map((step) => step / 10),
+  )
   t.is(result.history.length, 3)
   t.is(result.step, 9)
 })
@@ -69,8 +92,18 @@ test('the best epoch is kept, the first of equals', async (t) => {
   const result = await fit(all)
   t.is(result.best.epoch, 2)
   t.is(result.best.metrics.accuracy, result.history[1]!.validation!.metrics.accuracy)
-  t.deepEqual(checkpoints.map(([state, best]) => [state.epoch, state.step, best]), [[1, 3, true], [2, 6, true], [3, 9, false]])
-  t.deepEqual(events.filter(({ kind }) => kind === 'evaluation').map((event) => 'best' in event && event.best), [true, true, false])
+  t.deepEqual(
+    checkpoints.map(([state, best]) => [state.epoch, state.step, best]),
+    [
+      [1, 3, true],
+      [2, 6, true],
+      [3, 9, false],
+    ],
+  )
+  t.deepEqual(
+    events.filter(({ kind }) => kind === 'evaluation').map((event) => 'best' in event && event.best),
+    [true, true, false],
+  )
 })
 
 test('early stopping', async (t) => {

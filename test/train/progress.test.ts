@@ -6,12 +6,15 @@ const later = () => new Promise((resolve) => setImmediate(resolve))
 
 test('a result that is awaited, with a listener', async (t) => {
   const seen: ProgressEvent[] = []
-  const result = running(async (emit) => {
-    emit(event(1))
-    await later()
-    emit(event(2))
-    return 5
-  }, (each) => seen.push(each))
+  const result = running(
+    async (emit) => {
+      emit(event(1))
+      await later()
+      emit(event(2))
+      return 5
+    },
+    (each) => seen.push(each),
+  )
   t.is(await result, 5)
   t.deepEqual(seen, [event(1), event(2)])
 })

@@ -2,7 +2,16 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { readCheckpoint, writeCheckpoint } from '../../lib/train/checkpoint.js'
-import { checkOutput, finishRun, prepareOutput, readAdapter, readRecord, runFiles, writeRecord, type RunRecord } from '../../lib/train/run.js'
+import {
+  checkOutput,
+  finishRun,
+  prepareOutput,
+  readAdapter,
+  readRecord,
+  runFiles,
+  writeRecord,
+  type RunRecord,
+} from '../../lib/train/run.js'
 import { temporaryFolder, writeFiles } from '../support/folder.js'
 
 const record: RunRecord = {

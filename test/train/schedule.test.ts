@@ -27,7 +27,10 @@ test('at least one step warms up, and all may', (t) => {
 
 test('every epoch has its own order, the same for the same seed', (t) => {
   const order = shuffled(1000, 7, 1)
-  t.deepEqual([...order].sort((a, b) => a - b), Array.from({ length: 1000 }, (_, i) => i))
+  t.deepEqual(
+    [...order].sort((a, b) => a - b),
+    Array.from({ length: 1000 }, (_, i) => i),
+  )
   t.deepEqual(shuffled(1000, 7, 1), order)
   t.notDeepEqual(shuffled(1000, 7, 2), order)
   t.notDeepEqual(shuffled(1000, 8, 1), order)

@@ -48,7 +48,10 @@ async function withoutPooler(from: string, to: string): Promise<string> {
       return keep
     })
     .reverse()
-  await writeFiles(to, { 'model.onnx': encodeModel(model), 'tokenizer.json': await readFile(join(from, 'tokenizer.json')) })
+  await writeFiles(to, {
+    'model.onnx': encodeModel(model),
+    'tokenizer.json': await readFile(join(from, 'tokenizer.json')),
+  })
   return to
 }
 
@@ -73,7 +76,11 @@ test.serial('a run learns, and its folder holds what it should', async (t) => {
     status: 'complete',
     task: { kind: 'classification', labels: ['blue', 'green', 'red'] },
     adapter: { sha256: createHash('sha256').update(adapter).digest('hex') },
-    backbone: { sha256: createHash('sha256').update(await readFile(join(folder, 'backbone', 'model.onnx'))).digest('hex') },
+    backbone: {
+      sha256: createHash('sha256')
+        .update(await readFile(join(folder, 'backbone', 'model.onnx')))
+        .digest('hex'),
+    },
   })
   const { tensors } = await readSafetensors(join(options.output, 'adapter.safetensors'))
   t.deepEqual(tensors.get('layer.1.ffn.adapter.down.weight')!.shape, [8, 32])
@@ -94,12 +101,18 @@ test.serial('evaluate and predict give what training saw', async (t) => {
   t.is(evaluation.rows, 18)
   const predictor = await Predictor.load(options.output, { threads: 1 })
   t.deepEqual(predictor.tasks, ['run'])
-  const [first, second] = await predictor.predict(['the red cat sees a dog .', { text: 'the blue bird sees a dog .', task: 'run' }])
+  const [first, second] = await predictor.predict([
+    'the red cat sees a dog .',
+    { text: 'the blue bird sees a dog .', task: 'run' },
+  ])
   t.is(first!.label, 'red')
   t.is(second!.label, 'blue')
   t.true(Math.abs(Object.values(first!.scores!).reduce((a, b) => a + b, 0) - 1) < 1e-6)
   await t.throwsAsync(predictor.predict([{ text: 'a', textPair: 'b' }]), { code: 'ERR_DATA_ROW' })
-  await t.throwsAsync(predictor.predict([{ text: 'a', task: 'rum' }]), { code: 'ERR_OPTION', message: /did you mean "run"/ })
+  await t.throwsAsync(predictor.predict([{ text: 'a', task: 'rum' }]), {
+    code: 'ERR_OPTION',
+    message: /did you mean "run"/,
+  })
   await t.throwsAsync(predictor.predict([5 as never]), { code: 'ERR_DATA_ROW' })
   await predictor.dispose()
   await t.throwsAsync(Predictor.load(join(folder, 'absent')), { code: 'ERR_RUN_MISSING' })
@@ -110,11 +123,29 @@ test.serial('several runs share a backbone, and one call mixes them', async (t) 
   const backbone = await loadBackbone(options.backbone as string)
   const animals = colourRows(96).map(({ text }) => ({ text, label: text.split(' ')[2]! }))
   await train({ ...options, backbone, output: join(folder, 'colours') })
-  await train({ ...options, backbone, output: join(folder, 'animals'), train: animals, validation: animals, epochs: 10 })
+  await train({
+    ...options,
+    backbone,
+    output: join(folder, 'animals'),
+    train: animals,
+    validation: animals,
+    epochs: 10,
+  })
   const predictor = await Predictor.load([join(folder, 'colours'), join(folder, 'animals')], { threads: 1 })
   const text = 'the green bird sees a cat .'
-  const answers = await predictor.predict([{ text, task: 'animals' }, { text, task: 'colours' }, { text, task: 'animals' }])
-  t.deepEqual(answers.map(({ task, label }) => [task, label]), [['animals', 'bird'], ['colours', 'green'], ['animals', 'bird']])
+  const answers = await predictor.predict([
+    { text, task: 'animals' },
+    { text, task: 'colours' },
+    { text, task: 'animals' },
+  ])
+  t.deepEqual(
+    answers.map(({ task, label }) => [task, label]),
+    [
+      ['animals', 'bird'],
+      ['colours', 'green'],
+      ['animals', 'bird'],
+    ],
+  )
   await t.throwsAsync(predictor.predict([text]), { code: 'ERR_OPTION', message: /several runs/ })
   await predictor.dispose()
 })
@@ -169,7 +200,33 @@ test.serial('without adapters, and with chosen layers', async (t) => {
   t.is(only.parameters.trained, 5 * 64 + 99)
   const top = await train({ ...options, output: join(folder, 'top'), adapter: { size: 8, layers: [1] } })
   t.is(top.parameters.trained, 2 * 552 + 2 * 64 + 99)
-  for (const name of ['norms', 'top']) await t.notThrowsAsync(evaluate({ run: join(folder, name), data: options.validation! }))
+  for (const name of ['norms', 'top'])
+    await t.notThrowsAsync(evaluate({ run: join(folder, name), data: options.validation! }))
+})
+
+test.serial('pairs of texts', async (t) => {
+  const { folder, options } = await prepare(t)
+  // The label says whether both texts name the same colour.
+  const rows = colourRows(90).flatMap(({ label: a }, i) => {
+    const b = i % 2 === 0 ? a : colourRows(90)[(i + 1) % 90]!.label
+    return [{ text: `the ${a} cat`, textPair: `a ${b} dog`, label: a === b ? 'same' : 'other' }]
+  })
+  const tsv = ['text_a\ttext_b\tlabel', ...rows.map((row) => `${row.text}\t${row.textPair}\t${row.label}`)].join('\n')
+  await writeFiles(folder, { 'pairs.tsv': tsv })
+  const data = join(folder, 'pairs.tsv')
+  const { best } = await train({
+    ...options,
+    train: data,
+    validation: rows,
+    task: { kind: 'classification', positiveLabel: 'same' },
+  })
+  t.deepEqual(Object.keys(best.metrics), ['accuracy', 'f1', 'matthews'])
+  t.deepEqual((await evaluate({ run: options.output, data, threads: 1 })).metrics, best.metrics)
+  const predictor = await Predictor.load(options.output, { threads: 1 })
+  const [answer] = await predictor.predict([rows[0]!])
+  t.true(['same', 'other'].includes(answer!.label!))
+  await t.throwsAsync(predictor.predict(['one text']), { code: 'ERR_DATA_ROW', message: /two texts/ })
+  await predictor.dispose()
 })
 
 test.serial('input that cannot be used', async (t) => {
@@ -184,15 +241,28 @@ test.serial('input that cannot be used', async (t) => {
   await refuse({ backbone: plain, head: { pool: 'pooler' } }, { code: 'ERR_OPTION', message: /holds no pooler/ })
   await refuse({ adapter: { layers: [2] } }, { code: 'ERR_OPTION', message: /layer/ })
   const unknown = [...colourRows(6), { text: 'a', label: 'purple' }]
-  await refuse({ validation: unknown }, { code: 'ERR_DATA_LABEL', message: /row 7, label "purple": not one of the 3 classes/ })
+  await refuse(
+    { validation: unknown },
+    { code: 'ERR_DATA_LABEL', message: /row 7, label "purple": not one of the 3 classes/ },
+  )
   await refuse({ train: colourRows(1) }, { code: 'ERR_DATA_CLASSES' })
-  await refuse({ train: [{ text: 'a', label: 'x' }, { text: 'a', textPair: 'b', label: 'y' }] }, { code: 'ERR_DATA_ROW', message: /row 2/ })
+  await refuse(
+    {
+      train: [
+        { text: 'a', label: 'x' },
+        { text: 'a', textPair: 'b', label: 'y' },
+      ],
+    },
+    { code: 'ERR_DATA_ROW', message: /row 2/ },
+  )
   t.deepEqual((await readdir(folder)).sort(), ['backbone', 'dev.tsv', 'plain', 'train.tsv'])
 
   await writeFile(join(folder, 'not.onnx'), 'this is no model')
   await refuse({ backbone: join(folder, 'not.onnx') }, { code: 'ERR_ONNX_FORMAT' })
   const vocab = { ...tinyTokenizer.model.vocab, extra: 50 }
-  await writeFiles(join(folder, 'backbone'), { 'tokenizer.json': JSON.stringify({ ...tinyTokenizer, model: { ...tinyTokenizer.model, vocab } }) })
+  await writeFiles(join(folder, 'backbone'), {
+    'tokenizer.json': JSON.stringify({ ...tinyTokenizer, model: { ...tinyTokenizer.model, vocab } }),
+  })
   await refuse({}, { code: 'ERR_TOKENIZER', message: /ids up to 50.*50 rows/ })
   await rm(join(folder, 'backbone', 'tokenizer.json'))
   await refuse({}, { code: 'ERR_TOKENIZER', message: /no tokenizer\.json/ })
@@ -206,23 +276,40 @@ test.serial('a run whose backbone is another file', async (t) => {
   // A producer name of the same length: the same model in another file.
   bytes.write('pyt0rch', bytes.indexOf('pytorch'))
   await writeFile(join(other, 'model.onnx'), bytes)
-  await t.throwsAsync(evaluate({ run: options.output, data: options.validation!, backbone: other }), { code: 'ERR_RUN_BACKBONE' })
+  await t.throwsAsync(evaluate({ run: options.output, data: options.validation!, backbone: other }), {
+    code: 'ERR_RUN_BACKBONE',
+  })
   await rm(options.backbone as string, { recursive: true })
-  await t.throwsAsync(evaluate({ run: options.output, data: options.validation! }), { code: 'ERR_RUN_BACKBONE', message: /say where/ })
+  await t.throwsAsync(evaluate({ run: options.output, data: options.validation! }), {
+    code: 'ERR_RUN_BACKBONE',
+    message: /say where/,
+  })
 })
 
 const miniLm = sharedPath('models', 'all-MiniLM-L6-v2')
 const trec = sharedPath('data', 'trec', 'train.tsv')
 
-test.serial(miniLm && trec ? 'MiniLM begins to learn TREC' : `MiniLM does not learn TREC here: ${sharedMissing}`, async (t) => {
-  if (!miniLm || !trec) return t.pass()
-  t.timeout(300_000)
-  const output = join(await temporaryFolder(t), 'trec')
-  const result = await train({ backbone: miniLm, train: trec, output, trainRows: 320, epochs: 2, batchSize: 16, learningRate: 3e-3, head: { pool: 'mean' } })
-  // 2 · 6 adapters of 2·64·384 + 384 + 64, 13 LayerNorms of 768, a head of 6·384 + 6.
-  t.is(result.parameters.trained, 595_200 + 9_984 + 2_310)
-  t.true(result.history[1]!.trainLoss < result.history[0]!.trainLoss)
-  const { metrics } = await evaluate({ run: output, data: trec.replace('train.tsv', 'dev.tsv') })
-  // Guessing the largest class gives 0.25.
-  t.true(metrics.accuracy! > 0.5, String(metrics.accuracy))
-})
+test.serial(
+  miniLm && trec ? 'MiniLM begins to learn TREC' : `MiniLM does not learn TREC here: ${sharedMissing}`,
+  async (t) => {
+    if (!miniLm || !trec) return t.pass()
+    t.timeout(300_000)
+    const output = join(await temporaryFolder(t), 'trec')
+    const result = await train({
+      backbone: miniLm,
+      train: trec,
+      output,
+      trainRows: 320,
+      epochs: 2,
+      batchSize: 16,
+      learningRate: 3e-3,
+      head: { pool: 'mean' },
+    })
+    // 2 · 6 adapters of 2·64·384 + 384 + 64, 13 LayerNorms of 768, a head of 6·384 + 6.
+    t.is(result.parameters.trained, 595_200 + 9_984 + 2_310)
+    t.true(result.history[1]!.trainLoss < result.history[0]!.trainLoss)
+    const { metrics } = await evaluate({ run: output, data: trec.replace('train.tsv', 'dev.tsv') })
+    // Guessing the largest class gives 0.25.
+    t.true(metrics.accuracy! > 0.5, String(metrics.accuracy))
+  },
+)

@@ -7,7 +7,12 @@ const resolve = (more: object) => resolveTrainOptions({ ...base, ...more })
 test('defaults', (t) => {
   t.like(resolve({}), {
     task: { kind: 'classification' },
-    epochs: 3, batchSize: 32, learningRate: 1e-3, warmup: 0.1, schedule: 'linear', seed: 0,
+    epochs: 3,
+    batchSize: 32,
+    learningRate: 1e-3,
+    warmup: 0.1,
+    schedule: 'linear',
+    seed: 0,
     trainer: { dropout: 0.1, seed: 0 },
   })
 })

@@ -51,7 +51,11 @@ export async function use(): Promise<void> {
   const backbone: Backbone = await loadBackbone('path')
   const encoder = await backbone.encoder({ device: 'cpu' })
   const hidden: Float32Array[] = await encoder.encode({ inputIds: [[1, 2]] })
-  const trainer = await Trainer.create({ backbone, task: { kind: 'classification', outputs: 2 }, trainable: { topLayers: 1 } })
+  const trainer = await Trainer.create({
+    backbone,
+    task: { kind: 'classification', outputs: 2 },
+    trainable: { topLayers: 1 },
+  })
   const { loss } = await trainer.step({ inputIds: [[1, 2]], labels: [0] }, { learningRate: 1e-3 })
   await trainer.setParameters(await trainer.parameters())
   report(share, evaluation, inspection, predictions, hidden, loss)
@@ -65,7 +69,8 @@ export async function use(): Promise<void> {
 function report(..._values: unknown[]): void {}
 
 test('the public names are there', (t) => {
-  for (const value of [evaluate, inspect, loadBackbone, train, Trainer.create, Predictor.load]) t.is(typeof value, 'function')
+  for (const value of [evaluate, inspect, loadBackbone, train, Trainer.create, Predictor.load])
+    t.is(typeof value, 'function')
   t.true(new OnnxAdaptersError('ERR_X', 'x') instanceof Error)
   const event: ProgressEvent = { kind: 'checkpoint', epoch: 1, step: 2 }
   t.is(event.kind, 'checkpoint')

@@ -21,10 +21,19 @@ const usual = {
  * @param needsLabel false for rows to predict
  * @throws DataError ERR_DATA_HEADER naming the columns that are there
  */
-export function findColumns(file: string, header: readonly string[], columns: Columns, needsLabel: boolean): ColumnIndex {
+export function findColumns(
+  file: string,
+  header: readonly string[],
+  columns: Columns,
+  needsLabel: boolean,
+): ColumnIndex {
   const repeated = header.find((name, i) => header.indexOf(name) !== i)
   if (repeated !== undefined) {
-    throw new DataError('ERR_DATA_HEADER', `${file}, line 1: two columns are called "${repeated}"`, { file, row: 1, field: repeated })
+    throw new DataError('ERR_DATA_HEADER', `${file}, line 1: two columns are called "${repeated}"`, {
+      file,
+      row: 1,
+      field: repeated,
+    })
   }
   const find = (kind: keyof Columns, required: boolean): number | undefined => {
     const asked = columns[kind]
@@ -36,7 +45,11 @@ export function findColumns(file: string, header: readonly string[], columns: Co
   return { text: find('text', true)!, textPair: find('textPair', false), label: find('label', needsLabel) }
 }
 
-const roles: Readonly<Record<keyof Columns, string>> = { text: 'the text', textPair: 'the second text', label: 'the label' }
+const roles: Readonly<Record<keyof Columns, string>> = {
+  text: 'the text',
+  textPair: 'the second text',
+  label: 'the label',
+}
 
 function noColumn(file: string, header: readonly string[], kind: keyof Columns, names: readonly string[]): DataError {
   const wanted = names.map((name) => `"${name}"`).join(', ')

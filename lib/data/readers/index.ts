@@ -25,7 +25,8 @@ const readers: Readonly<Record<string, Reader>> = {
  */
 export async function readExamples(source: DataSource, options: ReadOptions = {}): Promise<Example[]> {
   const { columns = {}, needsLabel = true, limit = Infinity } = options
-  const rows = typeof source === 'string' ? readerOf(source)(source, columns, needsLabel) : readIterable(source, needsLabel)
+  const rows =
+    typeof source === 'string' ? readerOf(source)(source, columns, needsLabel) : readIterable(source, needsLabel)
   const examples: Example[] = []
   for await (const example of rows) {
     examples.push(example)
@@ -33,7 +34,11 @@ export async function readExamples(source: DataSource, options: ReadOptions = {}
   }
   if (examples.length === 0) {
     const name = typeof source === 'string' ? source : 'the data'
-    throw new DataError('ERR_DATA_EMPTY', `${name}: no rows`, typeof source === 'string' ? { file: source, found: 0 } : { found: 0 })
+    throw new DataError(
+      'ERR_DATA_EMPTY',
+      `${name}: no rows`,
+      typeof source === 'string' ? { file: source, found: 0 } : { found: 0 },
+    )
   }
   return examples
 }
@@ -42,6 +47,11 @@ function readerOf(file: string): Reader {
   const plain = file.toLowerCase().replace(/\.gz$/, '')
   const found = Object.keys(readers).find((end) => plain.endsWith(end))
   if (found) return readers[found]!
-  const expected = Object.keys(readers).map((end) => `*${end}, *${end}.gz`).join(', ')
-  throw new DataError('ERR_DATA_FORMAT', `${file}: not a kind of data file that can be read; expected ${expected}`, { file, expected })
+  const expected = Object.keys(readers)
+    .map((end) => `*${end}, *${end}.gz`)
+    .join(', ')
+  throw new DataError('ERR_DATA_FORMAT', `${file}: not a kind of data file that can be read; expected ${expected}`, {
+    file,
+    expected,
+  })
 }

@@ -13,7 +13,8 @@ export async function* readIterable(
   let row = 0
   for await (const input of source as AsyncIterable<ExampleInput>) {
     row++
-    if (typeof input !== 'object' || input === null) throw wrongRow(row, 'a row', 'an object { text, textPair, label }', input)
+    if (typeof input !== 'object' || input === null)
+      throw wrongRow(row, 'a row', 'an object { text, textPair, label }', input)
     const { text, textPair, label } = input
     if (typeof text !== 'string') throw wrongRow(row, 'text', 'a string', text)
     if (textPair !== undefined && typeof textPair !== 'string') throw wrongRow(row, 'textPair', 'a string', textPair)
@@ -23,5 +24,10 @@ export async function* readIterable(
 }
 
 function wrongRow(row: number, field: string, expected: string, found: unknown): DataError {
-  return new DataError('ERR_DATA_ROW', `row ${row}: ${field} must be ${expected}, got ${show(found)}`, { row, field, found, expected })
+  return new DataError('ERR_DATA_ROW', `row ${row}: ${field} must be ${expected}, got ${show(found)}`, {
+    row,
+    field,
+    found,
+    expected,
+  })
 }

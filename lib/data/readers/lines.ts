@@ -32,11 +32,20 @@ async function checkReadable(file: string): Promise<void> {
   const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
     const missing = cause.code === 'ENOENT'
     const code = missing ? 'ERR_DATA_MISSING' : 'ERR_DATA_READ'
-    throw new DataError(code, `${file}: ${missing ? 'no such data file' : `cannot be read: ${cause.message}`}`, { file }, { cause })
+    throw new DataError(
+      code,
+      `${file}: ${missing ? 'no such data file' : `cannot be read: ${cause.message}`}`,
+      { file },
+      { cause },
+    )
   })
   try {
     if ((await handle.stat()).isDirectory()) {
-      throw new DataError('ERR_DATA_READ', `${file}: is a folder, expected a data file`, { file, found: 'folder', expected: 'file' })
+      throw new DataError('ERR_DATA_READ', `${file}: is a folder, expected a data file`, {
+        file,
+        found: 'folder',
+        expected: 'file',
+      })
     }
   } finally {
     await handle.close()
@@ -54,7 +63,12 @@ async function* readBytes(file: string): AsyncGenerator<Buffer> {
   try {
     yield* output as AsyncIterable<Buffer>
   } catch (cause) {
-    throw new DataError('ERR_DATA_GZIP', `${file}: broken gzip data: ${(cause as Error).message}`, { file, expected: 'gzip' }, { cause })
+    throw new DataError(
+      'ERR_DATA_GZIP',
+      `${file}: broken gzip data: ${(cause as Error).message}`,
+      { file, expected: 'gzip' },
+      { cause },
+    )
   }
 }
 
@@ -65,11 +79,16 @@ function decode(bytes: Buffer, file: string, line: number): string {
   try {
     text = utf8.decode(bytes)
   } catch (cause) {
-    throw new DataError('ERR_DATA_ENCODING', `${file}, line ${line}: not valid UTF-8; save the file as UTF-8`, {
-      file,
-      row: line,
-      expected: 'UTF-8',
-    }, { cause })
+    throw new DataError(
+      'ERR_DATA_ENCODING',
+      `${file}, line ${line}: not valid UTF-8; save the file as UTF-8`,
+      {
+        file,
+        row: line,
+        expected: 'UTF-8',
+      },
+      { cause },
+    )
   }
   if (line === 1 && text.startsWith('\ufeff')) text = text.slice(1)
   return text.endsWith('\r') ? text.slice(0, -1) : text

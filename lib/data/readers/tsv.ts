@@ -33,11 +33,15 @@ function wrongFields(file: string, row: number, line: string, found: number, hea
   const expected = header.length
   const what = line === '' ? 'an empty line' : `${found} field${found === 1 ? '' : 's'}`
   const why = found < expected && line !== '' ? `; "${header[found]}" is missing` : ''
-  return new DataError('ERR_DATA_FIELDS', `${file}, line ${row}: ${what}, expected ${expected} (${header.join(', ')})${why}`, {
-    file,
-    row,
-    field: header[found],
-    found,
-    expected,
-  })
+  return new DataError(
+    'ERR_DATA_FIELDS',
+    `${file}, line ${row}: ${what}, expected ${expected} (${header.join(', ')})${why}`,
+    {
+      file,
+      row,
+      field: header[found],
+      found,
+      expected,
+    },
+  )
 }

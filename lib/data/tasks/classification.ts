@@ -105,12 +105,16 @@ function checkLabels(labels: readonly string[], options: TaskOptions, examples: 
 function labelText({ label, place }: Example): string {
   if (typeof label === 'number' || typeof label === 'boolean') return String(label)
   if (typeof label === 'string' && label !== '') return label
-  throw new DataError('ERR_DATA_LABEL', `${describePlace(place)}: the label is ${label === '' ? 'empty' : show(label)}, expected a class name`, {
-    ...place,
-    field: 'label',
-    found: label,
-    expected: 'a class name',
-  })
+  throw new DataError(
+    'ERR_DATA_LABEL',
+    `${describePlace(place)}: the label is ${label === '' ? 'empty' : show(label)}, expected a class name`,
+    {
+      ...place,
+      field: 'label',
+      found: label,
+      expected: 'a class name',
+    },
+  )
 }
 
 /** Index of the largest value; the first of equals. */

@@ -92,7 +92,7 @@ export class BertPreTokenizer extends PreTokenizer {
   override pre_tokenize_text(text: string): string[] {
     const words: string[] = []
     let start = 0
-    for (let i = 0; i < text.length; ) {
+    for (let i = 0; i < text.length;) {
       const code = text.codePointAt(i)!
       const width = code > 0xffff ? 2 : 1
       const space = sets.whiteSpace.has(code)

@@ -70,7 +70,11 @@ function readItem(item: JsonItem, special: SpecialTokens): TemplateItem {
   if ('Sequence' in item) return { text: item.Sequence.id, type: item.Sequence.type_id }
   const { id, type_id } = item.SpecialToken
   const ids = special[id]?.ids
-  if (!ids) throw new DataError('ERR_TOKENIZER', `the tokenizer's template uses "${id}", which has no id`, { field: 'post_processor', found: id })
+  if (!ids)
+    throw new DataError('ERR_TOKENIZER', `the tokenizer's template uses "${id}", which has no id`, {
+      field: 'post_processor',
+      found: id,
+    })
   return { ids, type: type_id }
 }
 

@@ -47,8 +47,7 @@ export const marks =
   '1d242-1d244 1da00-1da36 1da3b-1da6c 1da75 1da84 1da9b-1da9f 1daa1-1daaf 1e8d0-1e8d6 e0100-e01ef'
 
 /** Surrounded by spaces by `handle_chinese_chars`. */
-export const ideographs =
-  '3400-4dbf 4e00-9fff f900-faff 20000-2a6df 2a700-2b81f 2b920-2ceaf 2f800-2fa1f'
+export const ideographs = '3400-4dbf 4e00-9fff f900-faff 20000-2a6df 2a700-2b81f 2b920-2ceaf 2f800-2fa1f'
 
 /** Changed by NFD; Hangul syllables included. */
 export const decomposed =

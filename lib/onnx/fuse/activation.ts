@@ -16,7 +16,8 @@ export function matchActivation(value: Quantity): Activated | undefined {
   const relu = maker(value, 'Relu')
   if (relu) return { kind: 'relu', x: relu.inputs[0]! }
   const gelu = maker(value, 'Gelu', 'com.microsoft:Gelu')
-  if (gelu) return { kind: textAttribute(gelu, 'approximate', 'none') === 'tanh' ? 'gelu_tanh' : 'gelu', x: gelu.inputs[0]! }
+  if (gelu)
+    return { kind: textAttribute(gelu, 'approximate', 'none') === 'tanh' ? 'gelu_tanh' : 'gelu', x: gelu.inputs[0]! }
   const tanh = maker(value, 'Tanh')
   if (tanh) return { kind: 'tanh', x: tanh.inputs[0]! }
   const { constant, factors } = factorise(value)
@@ -36,7 +37,7 @@ export function matchActivation(value: Quantity): Activated | undefined {
 function plusOne(value: Quantity): Quantity | undefined {
   const items = addends(value)
   if (items.length !== 2) return undefined
-  const rest = items.filter(item => !near(scalarOf(item), 1))
+  const rest = items.filter((item) => !near(scalarOf(item), 1))
   return rest.length === 1 ? rest[0] : undefined
 }
 
@@ -49,13 +50,13 @@ function isMultiple(value: Quantity, x: Quantity, factor: number): boolean {
 function isCubic(value: Quantity, x: Quantity): boolean {
   const linear = Math.sqrt(2 / Math.PI)
   const outer = factorise(value, x)
-  const powersOutside = outer.factors.filter(factor => factor === x).length
-  const inner = outer.factors.filter(factor => factor !== x)
+  const powersOutside = outer.factors.filter((factor) => factor === x).length
+  const inner = outer.factors.filter((factor) => factor !== x)
   if (inner.length !== 1 || powersOutside > 1) return false
   const coefficients = new Map<number, number>()
   for (const item of addends(inner[0]!, x)) {
     const { constant, factors } = factorise(item, x)
-    if (!factors.every(factor => factor === x)) return false
+    if (!factors.every((factor) => factor === x)) return false
     const power = factors.length + powersOutside
     coefficients.set(power, (coefficients.get(power) ?? 0) + constant * outer.constant)
   }

@@ -34,7 +34,11 @@ export function matchAttention(merged: Quantity, grid: Grid): Attention {
   const heads = headCount(scores.query)
   const probabilities = after.reduce((layout, view) => moveOrFail(layout, view, 7), scoreLayout)
   const mixed = mixValues(probabilities, value.layout, product)
-  checkMerged(views.reduce((layout, view) => moveOrFail(layout, view, 8), mixed), merged, heads)
+  checkMerged(
+    views.reduce((layout, view) => moveOrFail(layout, view, 8), mixed),
+    merged,
+    heads,
+  )
   if (headCount(value) !== heads) throw new Mismatch(merged, `values cut into ${heads} heads like queries and keys`, 8)
   const [query, key] = [scores.query.linear, scores.key.linear]
   if (query.x !== key.x || query.x !== value.linear.x)
@@ -44,7 +48,8 @@ export function matchAttention(merged: Quantity, grid: Grid): Attention {
 
 function moveOrFail(layout: Layout, view: Operator, progress: number): Layout {
   const moved = moveLayout(layout, view)
-  if (!moved) throw new Mismatch(view.outputs[0], 'a reshape whose sizes follow from batch, sequence and constants', progress)
+  if (!moved)
+    throw new Mismatch(view.outputs[0], 'a reshape whose sizes follow from batch, sequence and constants', progress)
   return moved
 }
 
@@ -107,7 +112,8 @@ function stepBack(current: Quantity): { step: Step; x: Quantity } {
   const scaling = scaled(current)
   if (scaling) return { step: { kind: 'scale', factor: scaling.factor }, x: scaling.x }
   const producer = current.producer
-  if (producer && isView(producer) && producer.inputs[0]) return { step: { kind: 'view', operator: producer }, x: producer.inputs[0] }
+  if (producer && isView(producer) && producer.inputs[0])
+    return { step: { kind: 'view', operator: producer }, x: producer.inputs[0] }
   const sum = maker(current, 'Add')
   for (const [x, source] of operandOrders(sum)) {
     const field = fieldOf(source)
@@ -135,7 +141,7 @@ function matchReplacement(current: Quantity): { step: Step; x: Quantity } | unde
   const field = fieldOf(condition)
   if (low === undefined || field === undefined) throw foreignBias(condition, 6)
   const lowWhere = scalarOf(yes) !== undefined ? (c: number) => c !== 0 : (c: number) => c === 0
-  const bias = mapField(field, c => (lowWhere(c) ? low : 0))
+  const bias = mapField(field, (c) => (lowWhere(c) ? low : 0))
   if (!bias) throw foreignBias(condition, 6)
   return { step: { kind: 'bias', bias: { source: condition, field: bias } }, x }
 }
@@ -155,7 +161,7 @@ function replayScores({ query, key, product, steps }: Scores): { layout: Layout;
         break
       case 'bias': {
         const later = steps.slice(i + 1).reduce((factor, next) => factor * (next.kind === 'scale' ? next.factor : 1), 1)
-        const field = mapField(step.bias.field, x => x * later)
+        const field = mapField(step.bias.field, (x) => x * later)
         if (!field) throw foreignBias(step.bias.source, 6)
         masked = checkBias({ ...step.bias, field }, layout, 6) || masked
         break
@@ -169,7 +175,7 @@ function replayScores({ query, key, product, steps }: Scores): { layout: Layout;
 }
 
 function rename(axis: readonly Atom[] | undefined, label: string): Atom[] {
-  return (axis ?? []).map(atom => ({ ...atom, label }))
+  return (axis ?? []).map((atom) => ({ ...atom, label }))
 }
 
 /** Q[.., sequence, width] · K[.., width, sequence] -> [.., query, key]. */
@@ -182,7 +188,12 @@ function multiplyHeads(query: Layout, key: Layout, product: Operator): Layout {
     isSequence(key.at(-1)) &&
     labels([query.at(-1)]) === labels([key.at(-2)]) &&
     isWidth(query.at(-1))
-  if (!fits) throw new Mismatch(product.outputs[0], `queries [batch, heads, sequence, width] times keys [.., width, sequence], not (${q}) times (${k})`, 5)
+  if (!fits)
+    throw new Mismatch(
+      product.outputs[0],
+      `queries [batch, heads, sequence, width] times keys [.., width, sequence], not (${q}) times (${k})`,
+      5,
+    )
   return [...lead, rename(query.at(-2), 'query'), rename(key.at(-1), 'key')]
 }
 
@@ -194,7 +205,12 @@ function mixValues(probabilities: Layout, value: Layout, product: Operator): Lay
     labels([probabilities.at(-1)]).replace('key', '') === '' &&
     isSequence(value.at(-2)) &&
     isWidth(value.at(-1))
-  if (!fits) throw new Mismatch(product.outputs[0], 'probabilities [batch, heads, query, key] times values [.., sequence, width]', 7)
+  if (!fits)
+    throw new Mismatch(
+      product.outputs[0],
+      'probabilities [batch, heads, query, key] times values [.., sequence, width]',
+      7,
+    )
   return [...probabilities.slice(0, -1), value.at(-1)!]
 }
 
@@ -207,7 +223,7 @@ function isWidth(axis: readonly Atom[] | undefined): boolean {
 }
 
 function headCount(heads: Heads): number {
-  const outer = heads.layout.flat().find(atom => atom.label === 'hidden.outer')
+  const outer = heads.layout.flat().find((atom) => atom.label === 'hidden.outer')
   return typeof outer?.size === 'number' ? outer.size : 1
 }
 
@@ -221,10 +237,10 @@ function checkSoftmaxAxis(softmax: Operator, layout: Layout): void {
 
 /** The heads must stand side by side again, each token's in one row. */
 function checkMerged(layout: Layout, merged: Quantity, heads: number): void {
-  const order = labels(layout.flat().map(atom => [atom]))
+  const order = labels(layout.flat().map((atom) => [atom]))
   const wanted = ['batch', 'query', ...(heads > 1 ? ['hidden.outer', 'hidden.inner'] : ['hidden'])]
-  const given = new Set(layout.flat().map(atom => atom.label))
+  const given = new Set(layout.flat().map((atom) => atom.label))
   const row = labels([layout.at(-1)])
-  if (order !== wanted.filter(label => given.has(label)).join(' ') || row !== wanted.slice(2).join('*'))
+  if (order !== wanted.filter((label) => given.has(label)).join(' ') || row !== wanted.slice(2).join('*'))
     throw new Mismatch(merged, 'heads merged back to [batch, sequence, hidden]', 8)
 }

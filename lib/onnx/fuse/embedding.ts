@@ -25,7 +25,7 @@ type Part =
 
 /** @param sum what the embeddings' LayerNorm reads. @throws Mismatch */
 export function matchEmbedding(sum: Quantity, roles: Roles): Embedding {
-  const parts = addends(sum).map(value => matchPart(value, roles))
+  const parts = addends(sum).map((value) => matchPart(value, roles))
   const one = <K extends Part['kind']>(kind: K): (Part & { kind: K }) | undefined => {
     const found = parts.filter((part): part is Part & { kind: K } => part.kind === kind)
     if (found.length > 1) throw new Mismatch(sum, `one ${kind} embedding, not ${found.length}`, 1)
@@ -75,7 +75,7 @@ function matchConstantRows(value: Quantity, roles: Roles): Part | undefined {
   const slice = maker(value, 'Slice')
   const source = slice ? slice.inputs[0] : value
   const shape = shapeOf(source)
-  if (!source?.constant || !shape || shape.length < 1 || !shape.slice(0, -2).every(dim => dim === 1)) return undefined
+  if (!source?.constant || !shape || shape.length < 1 || !shape.slice(0, -2).every((dim) => dim === 1)) return undefined
   const [rows, width] = [shape.at(-2) ?? 1, shape.at(-1)]
   if (typeof rows !== 'number' || typeof width !== 'number' || rows * width === 0) return undefined
   const table = { tensor: source.constant, name: source.name, shape: [rows, width], transposed: false }

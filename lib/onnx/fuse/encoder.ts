@@ -68,11 +68,19 @@ export function matchEncoder(canonical: Canonical): Encoder {
   if (!hidden || !stage?.layers.length) throw tellingMiss(misses, canonical)
   const foreign = foreignAttention(canonical, stage.layers)
   if (foreign) throw tellingMiss(misses, canonical, foreign)
-  const pooler = matchPooler(canonical.operators.flatMap(operator => operator.outputs[0] ?? []), hidden)
+  const pooler = matchPooler(
+    canonical.operators.flatMap((operator) => operator.outputs[0] ?? []),
+    hidden,
+  )
   return { ...stage, hidden, ...(pooler ? { pooler } : {}) }
 }
 
-function liftStage(norm: LayerNorm, canonical: Canonical, stages: ReadonlyMap<Quantity, Stage>, grid: Grid): Stage | undefined {
+function liftStage(
+  norm: LayerNorm,
+  canonical: Canonical,
+  stages: ReadonlyMap<Quantity, Stage>,
+  grid: Grid,
+): Stage | undefined {
   const residual = splitResidual(norm.x)
   if (!residual) {
     if (stages.size) return undefined
@@ -87,15 +95,27 @@ function liftStage(norm: LayerNorm, canonical: Canonical, stages: ReadonlyMap<Qu
   const before = stages.get(inner.skip) ?? projectedStage(inner.skip, stages)
   if (!before) throw new Mismatch(inner.skip, 'the embeddings or the output of the layer before', 0)
   if (attention.x !== inner.skip) throw new Mismatch(inner.skip, 'a residual around the self-attention', 10)
-  const layer: Layer = { attention, output: inner.dense, attentionNorm: middle, ...ffn, down: residual.dense, outputNorm: norm }
+  const layer: Layer = {
+    attention,
+    output: inner.dense,
+    attentionNorm: middle,
+    ...ffn,
+    down: residual.dense,
+    outputNorm: norm,
+  }
   checkWidths(layer, norm.x)
   return { ...before, layers: [...before.layers, layer] }
 }
 
 /** The LayerNorm in the middle of a layer ends none: its dense part reads merged heads. @throws Mismatch if it does not */
 function middleOfLayer(dense: Linear): undefined {
-  const { product } = matchMergedHeads(dense.x, 3, 'linear(activation(linear(x))) with GELU, ReLU, SiLU or tanh, or merged heads')
-  if (product.inputs.some(input => input?.constant)) throw new Mismatch(dense.x, 'a known activation (GELU, ReLU, SiLU, tanh)', 3)
+  const { product } = matchMergedHeads(
+    dense.x,
+    3,
+    'linear(activation(linear(x))) with GELU, ReLU, SiLU or tanh, or merged heads',
+  )
+  if (product.inputs.some((input) => input?.constant))
+    throw new Mismatch(dense.x, 'a known activation (GELU, ReLU, SiLU, tanh)', 3)
 }
 
 /** Embeddings with a linear layer behind their LayerNorm. */
@@ -145,15 +165,15 @@ function checkWidths(layer: Layer, at: Quantity): void {
  * layer that was not understood, before, behind or beside the encoder.
  */
 function foreignAttention(canonical: Canonical, layers: readonly Layer[]): Operator | undefined {
-  const own = new Set(layers.flatMap(layer => layer.attention.products))
+  const own = new Set(layers.flatMap((layer) => layer.attention.products))
   const activations = new Set<Quantity>([canonical.roles.ids])
   const live = liveOperators(canonical)
   for (const value of activations) {
     for (const operator of value.consumers) for (const output of operator.outputs) if (output) activations.add(output)
   }
-  return canonical.operators.find(operator => {
+  return canonical.operators.find((operator) => {
     if (own.has(operator) || !live.has(operator)) return false
-    const operands = operator.inputs.filter(input => input && activations.has(input))
+    const operands = operator.inputs.filter((input) => input && activations.has(input))
     return (['MatMul', 'Einsum'].includes(operator.type) && operands.length > 1) || /attention/i.test(operator.type)
   })
 }

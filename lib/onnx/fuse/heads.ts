@@ -46,11 +46,17 @@ export function matchHeads(operand: Quantity, grid: Grid, progress: number): Hea
   // One head alone is a view that keeps the last axis: then the linear layer is found through it, in its shape.
   const shape = shapeOf(current)
   const atoms = gridAtoms(grid, linear.weight.shape[0]!)
-  let layout: Layout | undefined = shape && regroup(atoms.filter(atom => atom.size !== 1), shape)
+  let layout: Layout | undefined =
+    shape &&
+    regroup(
+      atoms.filter((atom) => atom.size !== 1),
+      shape,
+    )
   if (!layout) throw new Mismatch(current, 'a projection of shape [batch, sequence, hidden]', progress)
   for (const view of chain) {
     layout = moveLayout(layout, view)
-    if (!layout) throw new Mismatch(view.outputs[0], 'a reshape whose sizes follow from batch, sequence and constants', progress)
+    if (!layout)
+      throw new Mismatch(view.outputs[0], 'a reshape whose sizes follow from batch, sequence and constants', progress)
   }
   return { linear, layout, factor }
 }

@@ -22,10 +22,11 @@ export const swapLast = `${ownDomain}:SwapLast`
 export function moveLayout(layout: Layout, operator: Operator): Layout | undefined {
   if (operator.type === 'Transpose') {
     const perm = intsAttribute(operator, 'perm') ?? layout.map((_, i) => layout.length - 1 - i)
-    const moved = perm.map(axis => layout[axis])
-    return perm.length === layout.length && moved.every(axis => axis !== undefined) ? (moved as Layout) : undefined
+    const moved = perm.map((axis) => layout[axis])
+    return perm.length === layout.length && moved.every((axis) => axis !== undefined) ? (moved as Layout) : undefined
   }
-  if (operator.type === swapLast) return layout.length < 2 ? undefined : [...layout.slice(0, -2), layout.at(-1)!, layout.at(-2)!]
+  if (operator.type === swapLast)
+    return layout.length < 2 ? undefined : [...layout.slice(0, -2), layout.at(-1)!, layout.at(-2)!]
   const target = shapeOf(operator.outputs[0])
   return target && regroup(layout.flat(), target)
 }
@@ -69,5 +70,5 @@ function wholeQuotient(a: Dim, b: Dim): MaybeDim {
 }
 
 export function labels(axes: readonly (readonly Atom[] | undefined)[]): string {
-  return axes.map(axis => axis?.map(atom => atom.label).join('*') ?? '?').join(' ')
+  return axes.map((axis) => axis?.map((atom) => atom.label).join('*') ?? '?').join(' ')
 }

@@ -61,7 +61,8 @@ function sliceRange(operator: Operator): { start: number; end: number } | undefi
   const rank = shapeOf(operator.inputs[0])?.length
   const size = shapeOf(operator.inputs[0])?.at(-1)
   const last = axes?.length === 1 && (axes[0] === -1 || axes[0]! + 1 === rank)
-  if (!last || starts?.length !== 1 || ends?.length !== 1 || (steps && steps[0] !== 1) || typeof size !== 'number') return undefined
+  if (!last || starts?.length !== 1 || ends?.length !== 1 || (steps && steps[0] !== 1) || typeof size !== 'number')
+    return undefined
   const place = (at: number) => Math.min(at < 0 ? at + size : at, size)
   return { start: place(starts[0]!), end: place(ends[0]!) }
 }

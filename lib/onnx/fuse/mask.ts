@@ -40,7 +40,11 @@ export function foreignBias(source: Quantity, progress: number): Mismatch {
     return new Mismatch(source, expected, progress, 'ERR_ONNX_CAUSAL')
   }
   if (kind === 'relative')
-    return new Mismatch(source, 'only the padding mask added to the scores; this is a learned (relative) position bias', progress)
+    return new Mismatch(
+      source,
+      'only the padding mask added to the scores; this is a learned (relative) position bias',
+      progress,
+    )
   return new Mismatch(source, 'only the padding mask, made from attention_mask, added to the scores', progress)
 }
 
@@ -57,7 +61,8 @@ function classify(source: Quantity): 'causal' | 'relative' | undefined {
     seen.add(operator)
     if (operator.type === 'Einsum' || operator.type === 'MatMul') return 'relative'
     const table = operator.inputs[0]?.constant
-    if (operator.type === 'Gather' && table && table.dims.length === 2 && fieldOf(operator.inputs[0]) === undefined) return 'relative'
+    if (operator.type === 'Gather' && table && table.dims.length === 2 && fieldOf(operator.inputs[0]) === undefined)
+      return 'relative'
     if (ordering.has(operator.type)) ordered = true
     for (const input of operator.inputs) {
       if (!input) continue
@@ -73,5 +78,11 @@ function isTriangle(value: Quantity): boolean {
   const shape = shapeOf(value)
   if (!value.constant || !shape || shape.length < 2) return false
   const [rows, columns] = shape.slice(-2)
-  return rows === columns && typeof rows === 'number' && rows > 1 && shape.slice(0, -2).every(dim => dim === 1) && !fieldOf(value)
+  return (
+    rows === columns &&
+    typeof rows === 'number' &&
+    rows > 1 &&
+    shape.slice(0, -2).every((dim) => dim === 1) &&
+    !fieldOf(value)
+  )
 }

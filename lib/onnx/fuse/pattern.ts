@@ -25,7 +25,12 @@ export function maker(value: Quantity | undefined, ...types: readonly string[]):
 /** Both orders of the two operands of a commutative operator. */
 export function operandOrders(operator: Operator | undefined): [Quantity, Quantity][] {
   const [a, b] = operator?.inputs ?? []
-  return a && b ? [[a, b], [b, a]] : []
+  return a && b
+    ? [
+        [a, b],
+        [b, a],
+      ]
+    : []
 }
 
 /** The operands of a sum or product of which one is a known number everywhere. */

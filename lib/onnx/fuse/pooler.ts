@@ -21,7 +21,8 @@ function isFirstToken(value: Quantity, hidden: Quantity): boolean {
   const view = maker(current, 'Squeeze', 'Reshape')
   if (view) current = view.inputs[0]
   const gather = maker(current, 'Gather')
-  if (gather) return gather.inputs[0] === hidden && intAttribute(gather, 'axis', 0) === 1 && scalarOf(gather.inputs[1]) === 0
+  if (gather)
+    return gather.inputs[0] === hidden && intAttribute(gather, 'axis', 0) === 1 && scalarOf(gather.inputs[1]) === 0
   const slice = maker(current, 'Slice')
   if (!slice || slice.inputs[0] !== hidden) return false
   return shapeOf(current)?.[1] === 1 && scalarOf(slice.inputs[1]) === 0

@@ -26,7 +26,7 @@ export function matchMatrix(value: Quantity | undefined): Weight | undefined {
   }
   const tensor = value?.constant
   const shape = shapeOf(value) as number[] | undefined
-  if (!value || !tensor || shape?.length !== 2 || shape.some(dim => dim === 0)) return undefined
+  if (!value || !tensor || shape?.length !== 2 || shape.some((dim) => dim === 0)) return undefined
   return { tensor, name: value.name, shape, transposed: false }
 }
 
@@ -54,6 +54,6 @@ export function matchVector(value: Quantity | undefined): Weight | undefined {
   const shape = shapeOf(value)
   const length = shape?.at(-1)
   if (!source?.constant || typeof length !== 'number' || length === 0) return undefined
-  if (!shape!.slice(0, -1).every(dim => dim === 1)) return undefined
+  if (!shape!.slice(0, -1).every((dim) => dim === 1)) return undefined
   return { tensor: source.constant, name: source.name, shape: [length], transposed: false }
 }

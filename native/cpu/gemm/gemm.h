@@ -23,7 +23,8 @@ struct Epilogue {
 int64_t packed_floats(int64_t n, int64_t k);
 
 // Packs B[k][n] = source[n * stride_n + k * stride_k]. `pool` may be null (one thread). 64-byte aligned destination.
-void pack(ThreadPool* pool, float* packed, const float* source, int64_t n, int64_t k, int64_t stride_n, int64_t stride_k);
+void pack(ThreadPool* pool, float* packed, const float* source, int64_t n, int64_t k, int64_t stride_n,
+          int64_t stride_k);
 
 // y[M,N] = epilogue(x[M,K] · B), split over the pool by shape alone.
 void gemm_packed(ThreadPool& pool, float* y, int64_t ldy, const float* x, int64_t ldx, const float* packed, int64_t m,

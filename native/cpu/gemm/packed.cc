@@ -1,4 +1,5 @@
-// Products with a packed right-hand side: linear layers and their input gradients.
+// Products with a packed right-hand side: linear layers and their input gradients. Depth is cut the same way for every
+// row and each block's sum is added to y in order, so a row's bits depend on neither the other rows nor the chunks.
 #include "cpu/gemm/epilogue.h"
 #include "cpu/gemm/gemm.h"
 #include "cpu/gemm/kernel.h"
@@ -34,7 +35,8 @@ void multiply_block(const Product& p, int64_t row, int64_t rows, int64_t panel) 
   const float* b = p.packed + column * p.k;
   for (int64_t k = 0; k < p.k; k += kDepth) {
     const int64_t depth = smaller(kDepth, p.k - k);
-    multiply_panel(Tile{y, p.ldy, x + k, p.ldx, 1, b + k * kTileColumns, kTileColumns, depth, 1.0f, k > 0}, rows, columns);
+    const float* rows_of_b = b + k * kTileColumns;
+    multiply_panel({y, p.ldy, x + k, p.ldx, 1, rows_of_b, kTileColumns, depth, 1.0f, k > 0}, rows, columns);
   }
   apply_epilogue(p.y, p.ldy, row, rows, column, columns, p.epilogue);
 }

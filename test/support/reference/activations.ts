@@ -1,4 +1,4 @@
-/** Activations and their derivatives; the order is that of OA_FOR_EACH_ACTIVATION in native/ops/opcodes.h. */
+/** Activations and their derivatives; the order is that of OA_FOR_EACH_ACTIVATION in native/base/activations.h. */
 import type { Round } from './types.js'
 
 export interface Activated {
@@ -32,7 +32,7 @@ export function erf(x: number): number {
 
 type Formula = (u: number, round: Round) => Activated
 
-const none: Formula = u => ({ y: u, derivative: 1 })
+const none: Formula = (u) => ({ y: u, derivative: 1 })
 
 /** Hendrycks & Gimpel 2016, the tanh approximation. */
 const geluTanh: Formula = (u, r) => {
@@ -50,7 +50,7 @@ const gelu: Formula = (u, r) => {
   return { y: r(u * cdf), derivative: r(cdf + r(u * density)) }
 }
 
-const relu: Formula = u => ({ y: u > 0 ? u : 0, derivative: u > 0 ? 1 : 0 })
+const relu: Formula = (u) => ({ y: u > 0 ? u : 0, derivative: u > 0 ? 1 : 0 })
 
 const silu: Formula = (u, r) => {
   const sigmoid = r(1 / r(1 + r(Math.exp(-u))))

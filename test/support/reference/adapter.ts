@@ -7,11 +7,14 @@ import type { Kernel, KernelCall, Tensor } from './types.js'
 
 function activated(call: KernelCall, z: Tensor, what: 'y' | 'derivative'): Tensor {
   const activation = attribute(call, 'activation')
-  return tensor(z.shape, Float64Array.from(z.data, u => activate(activation, u, call.round)[what]))
+  return tensor(
+    z.shape,
+    Float64Array.from(z.data, (u) => activate(activation, u, call.round)[what]),
+  )
 }
 
 /** a = dropout(x); z = a·downᵀ + down_b; y = LN(a + act(z)·upᵀ + up_b + residual). */
-export const adapter: Kernel = call => {
+export const adapter: Kernel = (call) => {
   const r = call.round
   const a = dropHidden(call, need(call, 'x'))
   const z = timesTransposed(a, need(call, 'down_w'), r)
@@ -19,11 +22,14 @@ export const adapter: Kernel = call => {
   const up = timesTransposed(activated(call, z, 'y'), need(call, 'up_w'), r)
   addBias(up, need(call, 'up_b'), r)
   const residual = need(call, 'residual').data
-  const sum = tensor(a.shape, Float64Array.from(a.data, (value, i) => r(r(value + up.data[i]!) + residual[i]!)))
+  const sum = tensor(
+    a.shape,
+    Float64Array.from(a.data, (value, i) => r(r(value + up.data[i]!) + residual[i]!)),
+  )
   return { z, ...normalize(sum, need(call, 'gamma'), need(call, 'beta'), attribute(call, 'epsilon'), r) }
 }
 
-export const adapterBackward: Kernel = call => {
+export const adapterBackward: Kernel = (call) => {
   const r = call.round
   const norm = normalizeBackward(need(call, 'dy'), need(call, 'xhat'), need(call, 'rstd'), need(call, 'gamma'), r)
   const ds = norm.dx
@@ -31,9 +37,15 @@ export const adapterBackward: Kernel = call => {
   const a = dropHidden(call, need(call, 'x'))
   const slope = activated(call, z, 'derivative')
   const back = times(ds, need(call, 'up_w'), r)
-  const dz = tensor(z.shape, Float64Array.from(back.data, (value, i) => r(value * slope.data[i]!)))
+  const dz = tensor(
+    z.shape,
+    Float64Array.from(back.data, (value, i) => r(value * slope.data[i]!)),
+  )
   const through = times(dz, need(call, 'down_w'), r)
-  const da = tensor(ds.shape, Float64Array.from(ds.data, (value, i) => r(value + through.data[i]!)))
+  const da = tensor(
+    ds.shape,
+    Float64Array.from(ds.data, (value, i) => r(value + through.data[i]!)),
+  )
   return {
     dx: dropHidden(call, da),
     d_residual: ds,

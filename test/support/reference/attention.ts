@@ -52,12 +52,17 @@ function scores(call: KernelCall, size: Sizes, { start, length, head }: Head, qu
 }
 
 function dropRow(call: KernelCall, size: Sizes, query: number, head: number, length: number): Float64Array {
-  const dropout = { p: attribute(call, 'dropout'), rng: attribute(call, 'rng'), scalars: call.scalars, stream: query * size.heads + head }
+  const dropout = {
+    p: attribute(call, 'dropout'),
+    rng: attribute(call, 'rng'),
+    scalars: call.scalars,
+    stream: query * size.heads + head,
+  }
   return Float64Array.from({ length }, (_, j) => call.round(dropoutScale(dropout, j)))
 }
 
 /** y[T,C] and lse[H,T], the log of the sum of exponentials of the scaled scores. */
-export const attention: Kernel = call => {
+export const attention: Kernel = (call) => {
   const r = call.round
   const size = sizes(call)
   const qkv = need(call, 'qkv').data
@@ -85,7 +90,7 @@ export const attention: Kernel = call => {
 }
 
 /** dS = P∘(dP - delta), delta = Σ_j P dP, with dP = mask∘(dy · vᵀ); then dq = scale·dS·k, dk = scale·dSᵀ·q, dv = (mask∘P)ᵀ·dy. */
-export const attentionBackward: Kernel = call => {
+export const attentionBackward: Kernel = (call) => {
   const r = call.round
   const size = sizes(call)
   const qkv = need(call, 'qkv').data
@@ -101,7 +106,7 @@ export const attentionBackward: Kernel = call => {
     for (let i = start; i < start + length; i++) {
       const score = scores(call, size, part, i)
       const mask = dropRow(call, size, i, head, length)
-      const p = score.map(value => r(Math.exp(r(value - lse[head * size.tokens + i]!))))
+      const p = score.map((value) => r(Math.exp(r(value - lse[head * size.tokens + i]!))))
       const dp = new Float64Array(length)
       let delta = 0
       for (let j = 0; j < length; j++) {

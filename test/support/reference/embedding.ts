@@ -11,7 +11,7 @@ function positions(call: KernelCall): number[] {
 }
 
 /** y[T,C] = word[ids] + position[...] + token_type[types]; without types, row 0. */
-export const embedding: Kernel = call => {
+export const embedding: Kernel = (call) => {
   const ids = need(call, 'ids').data
   const word = need(call, 'word')
   const { types, position, token_type: tokenType } = call.inputs
@@ -34,7 +34,7 @@ export const embedding: Kernel = call => {
  * The tables' row counts are not among the operands: `rows` gives them.
  */
 export function embeddingBackward(rows: Readonly<Record<'d_word' | 'd_position' | 'd_token_type', number>>): Kernel {
-  return call => {
+  return (call) => {
     const dy = need(call, 'dy')
     const ids = need(call, 'ids').data
     const types = call.inputs['types']
@@ -52,9 +52,9 @@ export function embeddingBackward(rows: Readonly<Record<'d_word' | 'd_position' 
       return sum
     }
     return {
-      d_word: scatter(rows.d_word, t => ids[t]!),
-      d_position: scatter(rows.d_position, t => position[t]!),
-      d_token_type: scatter(rows.d_token_type, t => (types ? types.data[t]! : 0)),
+      d_word: scatter(rows.d_word, (t) => ids[t]!),
+      d_position: scatter(rows.d_position, (t) => position[t]!),
+      d_token_type: scatter(rows.d_token_type, (t) => (types ? types.data[t]! : 0)),
     }
   }
 }

@@ -59,7 +59,7 @@ export function addBias(y: Tensor, b: Tensor, r: Round): void {
   for (let i = 0; i < y.data.length; i++) y.data[i] = r(y.data[i]! + b.data[i % columns]!)
 }
 
-export const linear: Kernel = call => {
+export const linear: Kernel = (call) => {
   const u = timesTransposed(need(call, 'x'), need(call, 'w'), call.round)
   const bias = call.inputs['b']
   if (bias) addBias(u, bias, call.round)
@@ -73,16 +73,21 @@ export const linear: Kernel = call => {
   return { y, derivative }
 }
 
-export const linearDx: Kernel = call => {
+export const linearDx: Kernel = (call) => {
   const dx = times(need(call, 'dy'), need(call, 'w'), call.round)
   const epilogue = attribute(call, 'epilogue')
   if (epilogue === 0) return { dx }
   const other = need(call, 'other').data
   const join = (value: number, i: number) => (epilogue === 1 ? value * other[i]! : value + other[i]!)
-  return { dx: tensor(dx.shape, Float64Array.from(dx.data, (value, i) => call.round(join(value, i)))) }
+  return {
+    dx: tensor(
+      dx.shape,
+      Float64Array.from(dx.data, (value, i) => call.round(join(value, i))),
+    ),
+  }
 }
 
-export const linearDw: Kernel = call => {
+export const linearDw: Kernel = (call) => {
   const dy = need(call, 'dy')
   const x = call.inputs['x']
   return { db: sumRows(dy, call.round), ...(x && { dw: transposedTimes(dy, x, call.round) }) }

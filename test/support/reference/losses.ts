@@ -6,16 +6,21 @@ import type { Kernel, Round } from './types.js'
 function softmax(values: ArrayLike<number>, r: Round): { p: Float64Array; logSum: number } {
   const list = Float64Array.from(values)
   const top = list.reduce((a, b) => Math.max(a, b), -Infinity)
-  const e = list.map(value => r(Math.exp(r(value - top))))
+  const e = list.map((value) => r(Math.exp(r(value - top))))
   const sum = e.reduce((a, b) => r(a + b), 0)
-  return { p: e.map(value => r(value / sum)), logSum: r(top + r(Math.log(sum))) }
+  return { p: e.map((value) => r(value / sum)), logSum: r(top + r(Math.log(sum))) }
 }
 
 const ignored = -100
 
-function crossEntropyBoth(logits: Float64Array | Int32Array, labels: Float64Array | Int32Array, classes: number, r: Round) {
+function crossEntropyBoth(
+  logits: Float64Array | Int32Array,
+  labels: Float64Array | Int32Array,
+  classes: number,
+  r: Round,
+) {
   const gradient = new Float64Array(logits.length)
-  const counted = Array.from(labels).filter(label => label !== ignored).length
+  const counted = Array.from(labels).filter((label) => label !== ignored).length
   let sum = 0
   labels.forEach((label: number, row: number) => {
     if (label === ignored) return
@@ -30,19 +35,19 @@ function crossEntropyBoth(logits: Float64Array | Int32Array, labels: Float64Arra
 }
 
 /** Mean over the rows whose label is not -100; none counted: 0. */
-export const crossEntropy: Kernel = call => {
+export const crossEntropy: Kernel = (call) => {
   const logits = need(call, 'logits')
   const { loss } = crossEntropyBoth(logits.data, need(call, 'labels').data, logits.shape[1]!, call.round)
   return { loss: tensor([1], [loss]) }
 }
 
-export const crossEntropyBackward: Kernel = call => {
+export const crossEntropyBackward: Kernel = (call) => {
   const logits = need(call, 'logits')
   const { gradient } = crossEntropyBoth(logits.data, need(call, 'labels').data, logits.shape[1]!, call.round)
   return { d_logits: tensor(logits.shape, gradient) }
 }
 
-export const mse: Kernel = call => {
+export const mse: Kernel = (call) => {
   const r = call.round
   const labels = need(call, 'labels').data
   const prediction = need(call, 'prediction').data
@@ -54,7 +59,7 @@ export const mse: Kernel = call => {
   return { loss: tensor([1], [prediction.length ? r(sum / prediction.length) : 0]) }
 }
 
-export const mseBackward: Kernel = call => {
+export const mseBackward: Kernel = (call) => {
   const r = call.round
   const labels = need(call, 'labels').data
   const prediction = need(call, 'prediction')
@@ -64,7 +69,7 @@ export const mseBackward: Kernel = call => {
 }
 
 /** Mean over all B·K of max(x,0) - x·label + log(1 + exp(-|x|)). */
-export const bce: Kernel = call => {
+export const bce: Kernel = (call) => {
   const r = call.round
   const logits = need(call, 'logits').data
   const labels = need(call, 'labels').data
@@ -76,7 +81,7 @@ export const bce: Kernel = call => {
   return { loss: tensor([1], [logits.length ? r(sum / logits.length) : 0]) }
 }
 
-export const bceBackward: Kernel = call => {
+export const bceBackward: Kernel = (call) => {
   const r = call.round
   const logits = need(call, 'logits')
   const labels = need(call, 'labels').data
@@ -109,6 +114,6 @@ function spanBoth(call: Parameters<Kernel>[0]) {
 }
 
 /** Mean over B of the halved sum of the start's and the end's cross-entropy, softmax over the sequence's own tokens. */
-export const span: Kernel = call => ({ loss: spanBoth(call).loss })
+export const span: Kernel = (call) => ({ loss: spanBoth(call).loss })
 
-export const spanBackward: Kernel = call => ({ d_logits: spanBoth(call).gradient })
+export const spanBackward: Kernel = (call) => ({ d_logits: spanBoth(call).gradient })

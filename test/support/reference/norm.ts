@@ -69,11 +69,11 @@ export function normalizeBackward(dy: Tensor, xhat: Tensor, rstd: Tensor, gamma:
   return { dx, d_gamma: dGamma, d_beta: dBeta }
 }
 
-export const layerNorm: Kernel = call => ({
+export const layerNorm: Kernel = (call) => ({
   ...normalize(need(call, 'x'), need(call, 'gamma'), need(call, 'beta'), attribute(call, 'epsilon'), call.round),
 })
 
-export const layerNormBackward: Kernel = call => ({
+export const layerNormBackward: Kernel = (call) => ({
   ...normalizeBackward(need(call, 'dy'), need(call, 'xhat'), need(call, 'rstd'), need(call, 'gamma'), call.round),
 })
 
@@ -82,20 +82,30 @@ export function dropHidden(call: KernelCall, x: Tensor): Tensor {
   const p = attribute(call, 'dropout')
   if (p === 0) return x
   const dropout = { p, rng: attribute(call, 'rng'), scalars: call.scalars, stream: 0 }
-  return { shape: x.shape, data: Float64Array.from(x.data, (value, i) => call.round(value * call.round(dropoutScale(dropout, i)))) }
+  return {
+    shape: x.shape,
+    data: Float64Array.from(x.data, (value, i) => call.round(value * call.round(dropoutScale(dropout, i)))),
+  }
 }
 
 /** LN(dropout(x) + residual). */
-export const residualLayerNorm: Kernel = call => {
+export const residualLayerNorm: Kernel = (call) => {
   const dropped = dropHidden(call, need(call, 'x'))
   const residual = need(call, 'residual')
-  const sum = tensor(dropped.shape, dropped.data.map((value, i) => call.round(value + residual.data[i]!)))
+  const sum = tensor(
+    dropped.shape,
+    dropped.data.map((value, i) => call.round(value + residual.data[i]!)),
+  )
   return { ...normalize(sum, need(call, 'gamma'), need(call, 'beta'), attribute(call, 'epsilon'), call.round) }
 }
 
-export const residualLayerNormBackward: Kernel = call => {
+export const residualLayerNormBackward: Kernel = (call) => {
   const { dx: ds, ...rest } = normalizeBackward(
-    need(call, 'dy'), need(call, 'xhat'), need(call, 'rstd'), need(call, 'gamma'), call.round,
+    need(call, 'dy'),
+    need(call, 'xhat'),
+    need(call, 'rstd'),
+    need(call, 'gamma'),
+    call.round,
   )
   return { ...rest, d_residual: ds, dx: dropHidden(call, ds) }
 }

@@ -3,14 +3,14 @@ import { attribute, need, tensor } from './types.js'
 import type { Kernel } from './types.js'
 
 /** Partial sums are f64 in the kernel too, so only the result is rounded. */
-export const gradNorm: Kernel = call => {
+export const gradNorm: Kernel = (call) => {
   let sum = 0
   for (const g of need(call, 'gradients').data) sum += g * g
   return { norm: tensor([1], [call.round(Math.sqrt(sum))]) }
 }
 
 /** Reads and writes parameters and moments in place; here old ones come in under the same names. */
-export const adamw: Kernel = call => {
+export const adamw: Kernel = (call) => {
   const r = call.round
   const { learningRate, step } = call.scalars
   const [beta1, beta2, epsilon] = [attribute(call, 'beta1'), attribute(call, 'beta2'), attribute(call, 'epsilon')]

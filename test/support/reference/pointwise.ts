@@ -2,22 +2,32 @@ import { dropHidden } from './norm.js'
 import { attribute, need, tensor } from './types.js'
 import type { Kernel } from './types.js'
 
-export const dropout: Kernel = call => ({ y: dropHidden(call, need(call, 'x')) })
+export const dropout: Kernel = (call) => ({ y: dropHidden(call, need(call, 'x')) })
 
-export const add: Kernel = call => {
+export const add: Kernel = (call) => {
   const b = need(call, 'b').data
   const a = need(call, 'a')
-  return { y: tensor(a.shape, Float64Array.from(a.data, (value, i) => call.round(value + b[i]!))) }
+  return {
+    y: tensor(
+      a.shape,
+      Float64Array.from(a.data, (value, i) => call.round(value + b[i]!)),
+    ),
+  }
 }
 
-export const mul: Kernel = call => {
+export const mul: Kernel = (call) => {
   const b = need(call, 'b').data
   const a = need(call, 'a')
-  return { y: tensor(a.shape, Float64Array.from(a.data, (value, i) => call.round(value * b[i]!))) }
+  return {
+    y: tensor(
+      a.shape,
+      Float64Array.from(a.data, (value, i) => call.round(value * b[i]!)),
+    ),
+  }
 }
 
 /** Mode 0: the first token of every sequence; 1: the mean of its tokens. An empty sequence gives zeros. */
-export const pool: Kernel = call => {
+export const pool: Kernel = (call) => {
   const x = need(call, 'x')
   const cu = need(call, 'cu').data
   const width = x.shape[1]!
@@ -38,7 +48,7 @@ export const pool: Kernel = call => {
   return { y }
 }
 
-export const poolBackward: Kernel = call => {
+export const poolBackward: Kernel = (call) => {
   const dy = need(call, 'dy')
   const cu = need(call, 'cu').data
   const width = dy.shape[1]!

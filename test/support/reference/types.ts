@@ -31,7 +31,8 @@ export type Kernel = (call: KernelCall) => Record<string, Tensor>
 export function tensor(shape: readonly number[], data?: ArrayLike<number>): Tensor {
   const size = shape.reduce((product, dim) => product * dim, 1)
   const values = data ? Float64Array.from(data) : new Float64Array(size)
-  if (values.length !== size) throw new RangeError(`tensor [${shape.join(', ')}] holds ${size} values, got ${values.length}`)
+  if (values.length !== size)
+    throw new RangeError(`tensor [${shape.join(', ')}] holds ${size} values, got ${values.length}`)
   return { shape, data: values }
 }
 

@@ -1,0 +1,98 @@
+/** Wrong arguments throw at the call; what only the engine can see rejects. Both carry a code and details. */
+import test from 'ava'
+import { addon } from '../../lib/runtime/binding.js'
+import { resolveDevice, resolveThreads } from '../../lib/runtime/device.js'
+import type { NativeBatch } from '../../lib/runtime/native-types.js'
+import { plainSession } from '../support/plain_session.js'
+
+/** For calls that TypeScript would not allow. */
+const wrong = (value: unknown) => value as never
+
+test('wrong arguments throw at the call', async (t) => {
+  const { session, batch } = await plainSession()
+  const { Weights, Session } = addon()
+  t.throws(() => new Weights(wrong(undefined)), { code: 'ERR_OPTION' })
+  t.throws(() => new Weights({ isa: 'mmx' }), { code: 'ERR_DEVICE' })
+  t.throws(() => new (wrong(Session) as new () => unknown)(), { code: 'ERR_OPTION', message: /Session\.create/ })
+  t.throws(() => Session.create(wrong({}), new Uint8Array(4)), { code: 'ERR_OPTION' })
+  t.throws(() => Session.create(new Weights({ isa: 'scalar' }), wrong('program')), { code: 'ERR_OPTION' })
+  t.throws(() => Session.create(new Weights({ isa: 'scalar' }), new Uint8Array(4), { threads: 0 }), {
+    code: 'ERR_OPTION',
+    message: /threads: expected a whole number/,
+  })
+  t.throws(() => session.run(wrong(1), [batch]), { code: 'ERR_OPTION' })
+  t.throws(() => session.run('small', wrong(batch)), { code: 'ERR_BATCH' })
+  t.throws(() => session.run('small', [{ ...batch, ids: wrong([1]) }]), {
+    code: 'ERR_BATCH',
+    message: /batches\[0\]\.ids/,
+  })
+  t.throws(() => session.run('small', [{ ...batch, step: -1 }]), { code: 'ERR_BATCH' })
+  t.throws(() => session.read(wrong('weights')), { code: 'ERR_OPTION', message: /'moment2'/ })
+  t.throws(() => session.write('parameters', new Float32Array(1)), { code: 'ERR_OPTION' })
+  await t.notThrowsAsync(session.run('small', [batch]), 'a refused call leaves the session usable')
+  await session.dispose()
+})
+
+test('a program that is none rejects', async (t) => {
+  const weights = new (addon().Weights)({ isa: 'scalar' })
+  const { program, session } = await plainSession()
+  await t.throwsAsync(addon().Session.create(weights, new Uint8Array(3)), { code: 'ERR_PROGRAM' })
+  await t.throwsAsync(addon().Session.create(weights, program), { code: 'ERR_PROGRAM', message: /is not loaded/ })
+  await t.throwsAsync(session.replan(program.slice(0, -4)), { code: 'ERR_PROGRAM' })
+  await session.dispose()
+})
+
+test('a wrong batch rejects, names its index, and spoils nothing', async (t) => {
+  const { session, batch } = await plainSession()
+  const ids = batch.ids.slice()
+  ids[5] = 1 << 30
+  const broken: readonly [NativeBatch, string][] = [
+    [{ ...batch, ids }, 'ERR_BATCH'],
+    [{ ...batch, cu: Int32Array.of(0, 65, 64) }, 'ERR_BATCH'],
+    [{ ...batch, cu: Int32Array.of(0) }, 'ERR_BATCH'],
+    [{ ids: new Int32Array(65), cu: Int32Array.of(0, 65) }, 'ERR_CAPACITY'],
+    [{ ...batch, cu: Int32Array.of(0, 20, 40, 64) }, 'ERR_CAPACITY'],
+  ]
+  const good = await session.run('small', [batch])
+  for (const [item, code] of broken) {
+    const error = await t.throwsAsync<Error & { details: { batch: number } }>(session.run('small', [batch, item]), {
+      code,
+    })
+    t.is(error?.details.batch, 1)
+  }
+  await t.throwsAsync(session.run('nothing', [batch]), { code: 'ERR_PROGRAM', message: /it has: large, small/ })
+  t.deepEqual((await session.run('small', [batch])).outputs, good.outputs)
+  await session.dispose()
+})
+
+test('sequences without tokens are no error', async (t) => {
+  const { session } = await plainSession(2)
+  const { outputs } = await session.run('small', [{ ids: new Int32Array(0), cu: Int32Array.of(0, 0, 0) }])
+  t.is(outputs[0]!.length, 0)
+  await session.dispose()
+})
+
+test('weights that do not fit are refused, all or none', async (t) => {
+  const weights = new (addon().Weights)({ isa: 'scalar' })
+  const part = { data: new Float32Array(6), rows: 2, transposed: false }
+  const good = { key: 'a|0', form: 0, rows: 2, columns: 3, parts: [part] }
+  await t.throwsAsync(weights.load([good, { ...good, key: 'b|0', rows: 3 }]), {
+    code: 'ERR_WEIGHTS',
+    message: /"b\|0"/,
+  })
+  t.false(weights.has('a|0'))
+  await weights.load([good])
+  t.true(weights.has('a|0'))
+  t.is(weights.bytes(), 24)
+  await t.throwsAsync(weights.load([good]), { code: 'ERR_WEIGHTS' })
+  t.throws(() => weights.load([{ ...good, parts: [{ ...part, data: wrong(new Float64Array(6)) }] }]), {
+    code: 'ERR_WEIGHTS',
+  })
+})
+
+test('a device that cannot be used says why', (t) => {
+  t.throws(() => resolveDevice('cuda'), { code: 'ERR_DEVICE', message: /without CUDA/ })
+  t.throws(() => resolveDevice(wrong('tpu')), { code: 'ERR_OPTION', message: /auto, cpu, cuda/ })
+  t.throws(() => resolveThreads(0), { code: 'ERR_OPTION' })
+  t.is(resolveThreads(3), 3)
+})
