@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
-import { encodeRows } from '../data/dataset.js'
+import { encodeExamples, outputsByExample } from '../data/dataset.js'
 import type { Prediction as TaskPrediction } from '../data/tasks/index.js'
 import { DataError, OptionError } from '../errors.js'
 import { checkKeys, hint, show } from '../options.js'
@@ -84,13 +84,11 @@ export class Predictor {
       const chosen = rows.flatMap((row, i) => (row.task === name ? [i] : []))
       if (chosen.length === 0) continue
       const tokenizer = await run.backbone.tokenizer()
-      const encoded = await encodeRows(
-        chosen.map((i) => rows[i]!),
-        tokenizer,
-        run.record.options.maxLength,
-      )
+      const examples = chosen.map((i) => ({ ...rows[i]!, place: { row: i + 1 } }))
+      const encoded = await encodeExamples(examples, run.task, tokenizer, run.record.options.maxLength)
       const outputs = await forwardRows(run.model, fitRowsToModel(encoded, run.backbone))
-      for (const [k, i] of chosen.entries()) results[i] = { task: name, ...run.task.predict(outputs[k]!) }
+      for (const [k, example] of outputsByExample(encoded, outputs).entries())
+        results[chosen[k]!] = { task: name, ...run.task.predict(example) }
     }
     return results
   }

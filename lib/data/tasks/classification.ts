@@ -2,7 +2,19 @@ import { DataError, OptionError } from '../../errors.js'
 import { accuracy, binaryF1, macroF1, matthews } from '../../metrics/classification.js'
 import { checkKeys, hint, show, wrongOption } from '../../options.js'
 import { describePlace, type Example } from '../example.js'
-import type { Prediction, Scores, Target, Task, TaskFamily, TaskOptions, TaskRecord } from './task.js'
+import type { Tokenizer } from '../tokenize.js'
+import { checkLabels } from './labels.js'
+import { encodeSequence, sequenceOutput, sequenceTarget } from './sequence.js'
+import type { ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord } from './task.js'
+
+/** Options of a classification task. */
+export interface ClassificationOptions {
+  readonly kind: 'classification'
+  /** Classes in the order of the outputs. @default those found in the training data, sorted */
+  readonly labels?: readonly string[]
+  /** The class whose F1 is reported; without it F1 is the classes' mean. */
+  readonly positiveLabel?: string
+}
 
 /** One label a row, of a fixed set of classes. */
 class Classification implements Task {
@@ -24,6 +36,12 @@ class Classification implements Task {
     return positiveLabel === undefined ? { kind, labels } : { kind, labels, positiveLabel }
   }
 
+  encode(example: Example, tokenizer: Tokenizer, maxLength: number) {
+    const target = example.label === undefined ? undefined : this.target(example)
+    return encodeSequence(example, tokenizer, maxLength, target)
+  }
+
+  /** Index of the example's class. */
   target(example: Example): number {
     const label = labelText(example)
     const index = this.indices.get(label)
@@ -37,8 +55,9 @@ class Classification implements Task {
     )
   }
 
-  score(outputs: readonly Float32Array[], targets: readonly Target[]): Scores {
-    const gold = targets as readonly number[]
+  score(examples: readonly ExampleOutputs[]): Scores {
+    const outputs = examples.map(sequenceOutput)
+    const gold = examples.map(sequenceTarget) as number[]
     const predicted = outputs.map(largest)
     const positive = this.positiveLabel === undefined ? undefined : this.indices.get(this.positiveLabel)
     let loss = 0
@@ -53,52 +72,58 @@ class Classification implements Task {
     }
   }
 
-  predict(output: Float32Array): Prediction {
+  predict(example: ExampleOutputs): Prediction {
+    const output = sequenceOutput(example)
     const scores = Object.fromEntries(this.labels.map((label, k) => [label, Math.exp(logSoftmax(output, k))]))
     return { label: this.labels[largest(output)]!, scores }
   }
 }
 
-export const classification: TaskFamily = {
+export const classification: TaskFamily<ClassificationOptions> = {
   kind: 'classification',
   metrics: ['accuracy', 'f1', 'matthews'],
 
-  fit(options: TaskOptions, examples: readonly Example[]): Task {
+  check(options) {
     checkKeys('task', options, ['kind', 'labels', 'positiveLabel'])
-    const labels = options.labels ?? [...new Set(examples.map(labelText))].sort()
-    checkLabels(labels, options, examples)
-    if (options.positiveLabel !== undefined && !labels.includes(options.positiveLabel)) {
-      throw new OptionError(
-        'ERR_OPTION',
-        `option "task.positiveLabel" must be one of the labels (${labels.join(', ')}), not ${show(options.positiveLabel)}`,
-        { option: 'task.positiveLabel', got: options.positiveLabel, expected: labels },
-      )
-    }
+    const { labels, positiveLabel } = options
+    if (labels !== undefined) checkLabels(labels, 2)
+    if (positiveLabel !== undefined && typeof positiveLabel !== 'string')
+      throw wrongOption('task.positiveLabel', 'a class name', positiveLabel)
+    if (labels !== undefined) checkPositive(positiveLabel, labels)
+  },
+
+  fit(options, examples) {
+    const labels = options.labels ?? findLabels(examples)
+    checkPositive(options.positiveLabel, labels)
     const task = new Classification(labels, options.positiveLabel)
     // Labels that were given may not cover the data.
     if (options.labels) for (const example of examples) task.target(example)
     return task
   },
 
-  load(record: TaskRecord): Task {
+  load(record) {
     return new Classification(record.labels as string[], record.positiveLabel as string | undefined)
   },
 }
 
-function checkLabels(labels: readonly string[], options: TaskOptions, examples: readonly Example[]): void {
-  if (options.labels) {
-    const fine = Array.isArray(labels) && labels.length >= 2 && labels.every((label) => typeof label === 'string')
-    if (!fine || new Set(labels).size !== labels.length) {
-      throw wrongOption('task.labels', 'a list of at least two different class names', labels)
-    }
-  } else if (labels.length < 2) {
-    const { file } = examples[0]!.place
-    throw new DataError(
-      'ERR_DATA_CLASSES',
-      `${file ?? 'the data'}: all ${examples.length} rows have the label ${show(labels[0])}; a classifier needs at least two classes`,
-      { file, field: 'label', found: labels, expected: 'at least 2 classes' },
-    )
-  }
+function checkPositive(positiveLabel: string | undefined, labels: readonly string[]): void {
+  if (positiveLabel === undefined || labels.includes(positiveLabel)) return
+  throw new OptionError(
+    'ERR_OPTION',
+    `option "task.positiveLabel" must be one of the labels (${labels.join(', ')}), not ${show(positiveLabel)}`,
+    { option: 'task.positiveLabel', got: positiveLabel, expected: labels },
+  )
+}
+
+function findLabels(examples: readonly Example[]): string[] {
+  const labels = [...new Set(examples.map(labelText))].sort()
+  if (labels.length >= 2) return labels
+  const { file } = examples[0]!.place
+  throw new DataError(
+    'ERR_DATA_CLASSES',
+    `${file ?? 'the data'}: all ${examples.length} rows have the label ${show(labels[0])}; a classifier needs at least two classes`,
+    { file, field: 'label', found: labels, expected: 'at least 2 classes' },
+  )
 }
 
 /** Labels are names; numbers and booleans of callers are taken by their text. */

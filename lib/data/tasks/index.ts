@@ -1,6 +1,9 @@
 import { checkChoice } from '../../options.js'
-import { classification } from './classification.js'
+import { classification, type ClassificationOptions } from './classification.js'
 import type { TaskFamily, TaskKind, TaskRecord } from './task.js'
+
+/** What `train` is told of its task. */
+export type TaskOptions = ClassificationOptions
 
 const families: Readonly<Record<TaskKind, TaskFamily>> = { classification }
 
@@ -16,4 +19,15 @@ export function loadTask(record: TaskRecord) {
   return taskFamily(record.kind).load(record)
 }
 
-export type { Prediction, Scores, Target, Task, TaskFamily, TaskKind, TaskOptions, TaskRecord } from './task.js'
+export type {
+  EncodedExample,
+  EncodedRow,
+  ExampleOutputs,
+  Prediction,
+  Scores,
+  Target,
+  Task,
+  TaskFamily,
+  TaskKind,
+  TaskRecord,
+} from './task.js'

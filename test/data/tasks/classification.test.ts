@@ -1,9 +1,9 @@
 import test from 'ava'
-import type { Example } from '../../lib/data/example.js'
-import { loadTask, taskFamily } from '../../lib/data/tasks/index.js'
+import { classification } from '../../../lib/data/tasks/classification.js'
+import { loadTask, taskFamily } from '../../../lib/data/tasks/index.js'
+import { encode, labelled as example, withOutputs } from '../../support/tasks.js'
 
-const example = (label: unknown, row = 1): Example => ({ text: 'x', label, place: { file: 'dev.tsv', row } })
-const { fit } = taskFamily('classification')
+const { check, fit } = classification
 const kind = 'classification'
 
 test('labels are found in the data and sorted', (t) => {
@@ -13,23 +13,23 @@ test('labels are found in the data and sorted', (t) => {
   )
   t.is(task.outputs, 3)
   t.deepEqual(task.record(), { kind, labels: ['a', 'b', 'c'] })
-  t.is(task.target(example('c')), 2)
+  t.is(encode(task, example('c'))[0]!.target, 2)
 })
 
 test('numbers and booleans of callers are names', (t) => {
   const task = fit({ kind }, [example(1), example(0)])
   t.deepEqual(task.record().labels, ['0', '1'])
-  t.is(task.target(example('1')), 1)
+  t.is(encode(task, example('1'))[0]!.target, 1)
 })
 
 test('a label that is not in the training data', (t) => {
   const task = fit({ kind }, [example('yes'), example('no')])
-  const error = t.throws(() => task.target(example('maybe', 1204)), {
+  const error = t.throws(() => encode(task, example('maybe', 1204)), {
     code: 'ERR_DATA_LABEL',
     message: 'dev.tsv, line 1204, label "maybe": not one of the 2 classes (no, yes)',
   })
   t.like(error, { details: { file: 'dev.tsv', row: 1204, field: 'label', found: 'maybe' } })
-  t.throws(() => task.target(example('yess')), { message: /did you mean "yes"/ })
+  t.throws(() => encode(task, example('yess')), { message: /did you mean "yes"/ })
 })
 
 test('labels that cannot be used', (t) => {
@@ -38,14 +38,27 @@ test('labels that cannot be used', (t) => {
   t.throws(() => fit({ kind }, [example('a'), example(undefined)]), { code: 'ERR_DATA_LABEL' })
 })
 
+test('an example without a label is encoded without a target', (t) => {
+  const task = fit({ kind }, [example('a'), example('b')])
+  t.deepEqual(encode(task, { text: 'red cat', place: { row: 1 } }), [
+    { inputIds: [2, 4, 10, 3], tokenTypeIds: [0, 0, 0, 0], truncated: false, target: undefined },
+  ])
+})
+
 test('labels and positive label by option', (t) => {
   const examples = [example('a'), example('b')]
-  t.is(fit({ kind, labels: ['b', 'a', 'z'] }, examples).target(example('a')), 1)
+  const task = fit({ kind, labels: ['b', 'a', 'z'] }, examples)
+  t.is(encode(task, example('a'))[0]!.target, 1)
+  const refuse = (options: object, message = /option/) =>
+    t.throws(() => check({ kind, ...options }), { code: 'ERR_OPTION', message })
   t.throws(() => fit({ kind, labels: ['b', 'z'] }, examples), { code: 'ERR_DATA_LABEL' })
-  t.throws(() => fit({ kind, labels: ['a', 'a', 'b'] }, examples), { code: 'ERR_OPTION' })
-  t.throws(() => fit({ kind, labels: ['a'] }, examples), { code: 'ERR_OPTION' })
   t.throws(() => fit({ kind, positiveLabel: 'c' }, examples), { code: 'ERR_OPTION' })
-  t.throws(() => fit({ kind, positive: 'a' } as never, examples), { code: 'ERR_OPTION', message: /positiveLabel/ })
+  refuse({ labels: ['a', 'a', 'b'] })
+  refuse({ labels: ['a'] })
+  refuse({ labels: 'a,b' })
+  refuse({ labels: ['a', 'b'], positiveLabel: 'c' })
+  refuse({ positiveLabel: 5 })
+  refuse({ positive: 'a' }, /positiveLabel/)
 })
 
 test('scores and predictions', (t) => {
@@ -55,16 +68,18 @@ test('scores and predictions', (t) => {
     [0, 2],
     [1, 0],
     [0, 0],
-  ].map((row) => Float32Array.from(row))
-  const { loss, metrics } = task.score(outputs, [0, 1, 1, 0])
+  ]
+  const labels = ['a', 'b', 'b', 'a']
+  const { loss, metrics } = task.score(outputs.map((row, i) => withOutputs(task, example(labels[i]), row)))
   const expected = (Math.log(1 + Math.exp(-2)) * 2 + Math.log(1 + Math.exp(1)) + Math.log(2)) / 4
   t.true(Math.abs(loss - expected) < 1e-12)
   t.is(metrics.accuracy, 0.75)
   t.true(Math.abs(metrics.f1! - 2 / 3) < 1e-12)
-  const prediction = task.predict(Float32Array.from([0, Math.log(3)]))
+  const output = withOutputs(task, { text: 'x', place: { row: 1 } }, [0, Math.log(3)])
+  const prediction = task.predict(output)
   t.is(prediction.label, 'b')
   t.true(Math.abs(prediction.scores!.b! - 0.75) < 1e-6)
-  t.deepEqual(loadTask(task.record()).predict(outputs[0]!), task.predict(outputs[0]!))
+  t.deepEqual(loadTask(task.record()).predict(output), prediction)
 })
 
 test('a kind that is not known', (t) => {
