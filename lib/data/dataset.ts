@@ -82,21 +82,23 @@ export function outputsByExample(
   return examples.map((example) => ({ ...example, outputs: outputs.slice(end, (end += example.rows.length)) }))
 }
 
+/** True where a row of these examples is two texts: the readers see to it that it is so in all rows or in none. */
+export function isPair(examples: readonly Example[]): boolean {
+  return examples[0]?.textPair !== undefined
+}
+
 /**
- * One text a row or two: a file has columns for that, but rows of an iterable may differ.
+ * Refuses pairs where single texts are expected, and the other way round.
+ * @param what the data that says what is expected, for the message
  * @throws DataError ERR_DATA_ROW
  */
-export function checkSameKind(examples: readonly Example[]): void {
-  const pair = examples[0]?.textPair !== undefined
-  const other = examples.find((example) => (example.textPair !== undefined) !== pair)
-  if (!other) return
+export function checkPairs(examples: readonly Example[], pair: boolean, what: string): void {
+  if (isPair(examples) === pair) return
+  const { place } = examples[0]!
+  const expected = pair ? 'two texts' : 'one text'
   throw new DataError(
     'ERR_DATA_ROW',
-    `${describePlace(other.place)}: ${pair ? 'no second text' : 'a second text'}, unlike the first row`,
-    {
-      ...other.place,
-      field: 'textPair',
-      expected: pair ? 'a second text' : 'none',
-    },
+    `${describePlace(place)}: ${pair ? 'one text' : 'two texts'} a row, expected ${expected} as in ${what}`,
+    { ...place, field: 'textPair', expected },
   )
 }

@@ -2,6 +2,7 @@ import { DataError, OptionError } from '../../errors.js'
 import { accuracy, binaryF1, macroF1, matthews } from '../../metrics/classification.js'
 import { checkKeys, hint, show, wrongOption } from '../../options.js'
 import { describePlace, type Example } from '../example.js'
+import { textFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
 import { checkLabels } from './labels.js'
 import { encodeSequence, sequenceOutput, sequenceTarget } from './sequence.js'
@@ -81,6 +82,7 @@ class Classification implements Task {
 
 export const classification: TaskFamily<ClassificationOptions> = {
   kind: 'classification',
+  fields: textFields,
   metrics: ['accuracy', 'f1', 'matthews'],
 
   check(options) {

@@ -1,4 +1,5 @@
 import type { Example } from '../example.js'
+import type { Fields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
 
 /** Kinds of tasks that the registry knows. */
@@ -74,6 +75,8 @@ export interface Task<Row extends EncodedRow = EncodedRow> {
 /** A kind of task: makes the task from training data, or from what a run kept. */
 export interface TaskFamily<Options extends { readonly kind: TaskKind } = { readonly kind: TaskKind }> {
   readonly kind: TaskKind
+  /** What it reads of a row. */
+  readonly fields: Fields
   /** Metrics its tasks report. */
   readonly metrics: readonly string[]
   /**
