@@ -4,6 +4,7 @@ import { loadBackbone } from '../backbone/load.js'
 import { checkPairs, isPair, makeDataset, type Dataset } from '../data/dataset.js'
 import { readExamples } from '../data/readers/index.js'
 import { taskFamily, type Task } from '../data/tasks/index.js'
+import { checkChoice } from '../options.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { countSteps, fit, type BestEpoch, type EpochRecord, type FitState, type Throughput } from './fit.js'
 import { MetricsLog } from './metrics_log.js'
@@ -93,6 +94,7 @@ async function loadData(
   const held = options.validation === undefined ? undefined : await readExamples(options.validation, read)
   if (held) checkPairs(held, isPair(examples), 'the training data')
   const task = family.fit(settings.task, examples)
+  if (settings.metric !== undefined) checkChoice('metric', settings.metric, task.metrics)
   const train = fitRowsToModel(await makeDataset(examples, task, tokenizer, maxLength), backbone)
   const validation = held && fitRowsToModel(await makeDataset(held, task, tokenizer, maxLength), backbone)
   const cut = train.truncated + (validation?.truncated ?? 0)

@@ -29,6 +29,11 @@ const readers: Readonly<Record<string, (file: string) => AsyncIterable<SourceRow
   '.conll': readConll,
 }
 
+/** The kinds of files, for people. */
+export const dataFiles = `${Object.keys(readers)
+  .map((end) => end.slice(1))
+  .join(', ')} (.gz too)`
+
 /**
  * All rows of a file or an iterable; nothing is given back from half a file.
  * @throws DataError ERR_DATA_FORMAT, ERR_DATA_EMPTY, ERR_DATA_HEADER, ERR_DATA_ROW, and those of the readers
@@ -63,12 +68,9 @@ function findReader(file: string): (typeof readers)[string] | undefined {
 function readerOf(file: string): (typeof readers)[string] {
   const reader = findReader(file)
   if (reader) return reader
-  const expected = Object.keys(readers)
-    .map((end) => `*${end}`)
-    .join(', ')
   throw new DataError(
     'ERR_DATA_FORMAT',
-    `${file}: not a kind of data file that can be read; expected ${expected}, each maybe with .gz added`,
-    { file, expected },
+    `${file}: not a kind of data file that can be read; expected ${dataFiles}, by the end of its name`,
+    { file, expected: Object.keys(readers) },
   )
 }

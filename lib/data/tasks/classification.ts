@@ -1,39 +1,43 @@
 import { DataError, OptionError } from '../../errors.js'
 import { accuracy, binaryF1, macroF1, matthews } from '../../metrics/classification.js'
-import { checkKeys, hint, show, wrongOption } from '../../options.js'
-import { describePlace, type Example } from '../example.js'
+import { checkKeys, show, wrongOption } from '../../options.js'
+import type { Example } from '../example.js'
 import { textFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
-import { checkLabels } from './labels.js'
+import { checkLabels, labelName, LabelSet, SameType } from './labels.js'
 import { encodeSequence, sequenceOutput, sequenceTarget } from './sequence.js'
+import { largest, logSoftmax } from './softmax.js'
 import type { ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord } from './task.js'
 
-/** Options of a classification task. */
+/** Options of a classification task: one label a row, of a fixed set of classes. */
 export interface ClassificationOptions {
   readonly kind: 'classification'
   /** Classes in the order of the outputs. @default those found in the training data, sorted */
   readonly labels?: readonly string[]
-  /** The class whose F1 is reported; without it F1 is the classes' mean. */
+  /** The class whose F1 is reported. @default none: F1 is the mean of the classes' */
   readonly positiveLabel?: string
 }
 
-/** One label a row, of a fixed set of classes. */
+const metrics = ['accuracy', 'f1', 'matthews'] as const
+
 class Classification implements Task {
   readonly kind = 'classification'
   readonly outputs: number
+  readonly metrics = metrics
   readonly defaultMetric = 'accuracy'
-  private readonly indices: ReadonlyMap<string, number>
+  private readonly labels: LabelSet
 
   constructor(
-    private readonly labels: readonly string[],
+    labels: readonly string[],
     private readonly positiveLabel: string | undefined,
   ) {
     this.outputs = labels.length
-    this.indices = new Map(labels.map((label, index) => [label, index]))
+    this.labels = new LabelSet(labels, 'classes')
   }
 
   record(): TaskRecord {
-    const { kind, labels, positiveLabel } = this
+    const { kind, positiveLabel } = this
+    const { names: labels } = this.labels
     return positiveLabel === undefined ? { kind, labels } : { kind, labels, positiveLabel }
   }
 
@@ -43,24 +47,15 @@ class Classification implements Task {
   }
 
   /** Index of the example's class. */
-  target(example: Example): number {
-    const label = labelText(example)
-    const index = this.indices.get(label)
-    if (index !== undefined) return index
-    const count = `${this.labels.length} classes`
-    const listed = this.labels.length <= 10 ? ` (${this.labels.join(', ')})` : ''
-    throw new DataError(
-      'ERR_DATA_LABEL',
-      `${describePlace(example.place)}, label ${show(label)}: not one of the ${count}${listed}${hint(label, this.labels)}`,
-      { ...example.place, field: 'label', found: label, expected: this.labels },
-    )
+  target({ label, place }: Example): number {
+    return this.labels.index(labelName(label, place), place)
   }
 
   score(examples: readonly ExampleOutputs[]): Scores {
     const outputs = examples.map(sequenceOutput)
     const gold = examples.map(sequenceTarget) as number[]
     const predicted = outputs.map(largest)
-    const positive = this.positiveLabel === undefined ? undefined : this.indices.get(this.positiveLabel)
+    const positive = this.positiveLabel === undefined ? undefined : this.labels.names.indexOf(this.positiveLabel)
     let loss = 0
     for (const [i, logits] of outputs.entries()) loss -= logSoftmax(logits, gold[i]!)
     return {
@@ -75,15 +70,16 @@ class Classification implements Task {
 
   predict(example: ExampleOutputs): Prediction {
     const output = sequenceOutput(example)
-    const scores = Object.fromEntries(this.labels.map((label, k) => [label, Math.exp(logSoftmax(output, k))]))
-    return { label: this.labels[largest(output)]!, scores }
+    const { names } = this.labels
+    const scores = Object.fromEntries(names.map((label, k) => [label, Math.exp(logSoftmax(output, k))]))
+    return { label: names[largest(output)]!, scores }
   }
 }
 
 export const classification: TaskFamily<ClassificationOptions> = {
   kind: 'classification',
   fields: textFields,
-  metrics: ['accuracy', 'f1', 'matthews'],
+  metrics,
 
   check(options) {
     checkKeys('task', options, ['kind', 'labels', 'positiveLabel'])
@@ -95,7 +91,8 @@ export const classification: TaskFamily<ClassificationOptions> = {
   },
 
   fit(options, examples) {
-    const labels = options.labels ?? findLabels(examples)
+    const found = findLabels(examples)
+    const labels = options.labels ?? needTwo(found, examples)
     checkPositive(options.positiveLabel, labels)
     const task = new Classification(labels, options.positiveLabel)
     // Labels that were given may not cover the data.
@@ -118,7 +115,15 @@ function checkPositive(positiveLabel: string | undefined, labels: readonly strin
 }
 
 function findLabels(examples: readonly Example[]): string[] {
-  const labels = [...new Set(examples.map(labelText))].sort()
+  const type = new SameType()
+  const names = examples.map(({ label, place }) => {
+    type.check(label, place)
+    return labelName(label, place)
+  })
+  return [...new Set(names)].sort()
+}
+
+function needTwo(labels: string[], examples: readonly Example[]): string[] {
   if (labels.length >= 2) return labels
   const { file } = examples[0]!.place
   throw new DataError(
@@ -126,36 +131,4 @@ function findLabels(examples: readonly Example[]): string[] {
     `${file ?? 'the data'}: all ${examples.length} rows have the label ${show(labels[0])}; a classifier needs at least two classes`,
     { file, field: 'label', found: labels, expected: 'at least 2 classes' },
   )
-}
-
-/** Labels are names; numbers and booleans of callers are taken by their text. */
-function labelText({ label, place }: Example): string {
-  if (typeof label === 'number' || typeof label === 'boolean') return String(label)
-  if (typeof label === 'string' && label !== '') return label
-  throw new DataError(
-    'ERR_DATA_LABEL',
-    `${describePlace(place)}: the label is ${label === '' ? 'empty' : show(label)}, expected a class name`,
-    {
-      ...place,
-      field: 'label',
-      found: label,
-      expected: 'a class name',
-    },
-  )
-}
-
-/** Index of the largest value; the first of equals. */
-function largest(values: Float32Array): number {
-  let best = 0
-  for (let k = 1; k < values.length; k++) if (values[k]! > values[best]!) best = k
-  return best
-}
-
-/** Logarithm of the softmax probability of class k, in double precision. */
-function logSoftmax(logits: Float32Array, k: number): number {
-  let most = -Infinity
-  for (const x of logits) most = Math.max(most, x)
-  let sum = 0
-  for (const x of logits) sum += Math.exp(x - most)
-  return logits[k]! - most - Math.log(sum)
 }

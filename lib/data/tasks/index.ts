@@ -1,11 +1,14 @@
 import { checkChoice } from '../../options.js'
 import { classification, type ClassificationOptions } from './classification.js'
+import { multilabel, type MultilabelOptions } from './multilabel.js'
+import { regression, type RegressionOptions } from './regression.js'
 import type { TaskFamily, TaskKind, TaskRecord } from './task.js'
+import { token, type TokenOptions } from './token.js'
 
-/** What `train` is told of its task. */
-export type TaskOptions = ClassificationOptions
+/** What `train` is told of its task, by kind. */
+export type TaskOptions = ClassificationOptions | RegressionOptions | MultilabelOptions | TokenOptions
 
-const families: Readonly<Record<TaskKind, TaskFamily>> = { classification }
+const families: Readonly<Record<TaskKind, TaskFamily>> = { classification, regression, multilabel, token }
 
 export const taskKinds = Object.keys(families) as TaskKind[]
 
@@ -19,6 +22,7 @@ export function loadTask(record: TaskRecord) {
   return taskFamily(record.kind).load(record)
 }
 
+export type { ClassificationOptions, MultilabelOptions, RegressionOptions, TokenOptions }
 export type {
   EncodedExample,
   EncodedRow,

@@ -3,7 +3,7 @@ import type { Fields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
 
 /** Kinds of tasks that the registry knows. */
-export type TaskKind = 'classification'
+export type TaskKind = 'classification' | 'regression' | 'multilabel' | 'token'
 
 /** What a training step takes as the label of a row: a class index, a value, or a list of them. */
 export type Target = number | readonly number[]
@@ -44,10 +44,20 @@ export interface Scores {
   readonly metrics: Readonly<Record<string, number>>
 }
 
+/** What a run says of an example; which fields are there depends on the kind of its task. */
 export interface Prediction {
+  /** Classification: the likeliest class. */
   readonly label?: string
-  /** Probability of each class. */
+  /** Multi-label: the labels whose probability is above one half, in the order of the outputs; maybe none. */
+  readonly labels?: readonly string[]
+  /** Classification and multi-label: the probability of each class or label, 0 to 1. */
   readonly scores?: Readonly<Record<string, number>>
+  /** Regression: the value, in the units of the training data. */
+  readonly value?: number
+  /** Token: the words. */
+  readonly tokens?: readonly string[]
+  /** Token: the tag of each word. */
+  readonly tags?: readonly string[]
 }
 
 /**
@@ -58,6 +68,8 @@ export interface Task<Row extends EncodedRow = EncodedRow> {
   readonly kind: TaskKind
   /** Width of the head. */
   readonly outputs: number
+  /** Metrics that can pick the best epoch; it may report more. */
+  readonly metrics: readonly string[]
   /** The metric that picks the best epoch unless another is asked for. */
   readonly defaultMetric: string
   record(): TaskRecord
@@ -77,7 +89,7 @@ export interface TaskFamily<Options extends { readonly kind: TaskKind } = { read
   readonly kind: TaskKind
   /** What it reads of a row. */
   readonly fields: Fields
-  /** Metrics its tasks report. */
+  /** Metrics that can pick the best epoch; a task may give only some, depending on its labels. */
   readonly metrics: readonly string[]
   /**
    * Checks what can be checked without data.

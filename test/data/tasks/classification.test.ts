@@ -38,6 +38,17 @@ test('labels that cannot be used', (t) => {
   t.throws(() => fit({ kind }, [example('a'), example(undefined)]), { code: 'ERR_DATA_LABEL' })
 })
 
+test('labels of mixed types', (t) => {
+  const error = t.throws(() => fit({ kind }, [example('a'), example('b', 2), example(3, 3)]), {
+    code: 'ERR_DATA_LABEL',
+    message:
+      'dev.tsv, line 3: the label is 3 (number), but that of dev.tsv, line 1 is "a" (string); labels must be of one type',
+  })
+  t.like(error, { details: { file: 'dev.tsv', row: 3, field: 'label', found: 3 } })
+  t.throws(() => fit({ kind, labels: ['1', 'a'] }, [example(1), example('a')]), { code: 'ERR_DATA_LABEL' })
+  t.throws(() => fit({ kind }, [example(1), example(NaN)]), { code: 'ERR_DATA_LABEL', message: /NaN/ })
+})
+
 test('an example without a label is encoded without a target', (t) => {
   const task = fit({ kind }, [example('a'), example('b')])
   t.deepEqual(encode(task, { text: 'red cat', place: { row: 1 } }), [
