@@ -182,6 +182,7 @@ test('a model cut anywhere is refused, never half imported', async (t) => {
 test('damaged bytes never end in anything but an import or an import error', async (t) => {
   const whole = encodeModel(tinyBert({ layers: 1 }))
   let seed = 7
+  let refused = 0
   for (let round = 0; round < 400; round++) {
     const copy = new Uint8Array(whole)
     for (let i = 0; i < 3; i++) {
@@ -192,7 +193,9 @@ test('damaged bytes never end in anything but an import or an import error', asy
       importEncoder(await parseModel(copy))
     } catch (error) {
       t.true(error instanceof OnnxImportError, `round ${round}: ${(error as Error).stack}`)
+      refused++
     }
   }
-  t.pass()
+  // The rest changed names or weights alone, and are still models.
+  t.true(refused > 200 && refused < 400, `${refused} of 400 were refused`)
 })
