@@ -5,7 +5,7 @@ import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
 import { inspectCommand } from './inspect.js'
-import { reportError, type CommonOptions } from './io.js'
+import { reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
 import { trainCommand } from './train.js'
 
@@ -30,6 +30,7 @@ function withCommonOptions(command: Command): Command {
 
 /** Exit 0: success; 1: the work failed; 2: wrong usage. */
 async function main(): Promise<void> {
+  watchStreams()
   const root = program()
   try {
     await root.parseAsync()
