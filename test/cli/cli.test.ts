@@ -1,7 +1,7 @@
 /** The command line in child processes: what goes where, and the exit codes. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
@@ -99,6 +99,8 @@ test('inspect', async (t) => {
   t.regex(missing.stderr, /^error: ERR_ONNX_MISSING: /)
   t.notRegex(missing.stderr, /\n {4}at /)
   t.regex((await cli(['inspect', join(folder, 'absent'), '--debug'])).stderr, /\n {4}at /)
+  t.regex((await cli(['--debug', 'inspect', join(folder, 'absent')])).stderr, /\n {4}at /)
+  t.is((await cli(['--json', 'inspect', backbone])).stdout, stdout)
 })
 
 test('train, evaluate, predict', async (t) => {
@@ -144,13 +146,19 @@ test('train, evaluate, predict', async (t) => {
       [texts[1], 'blue', 'colours'],
     ],
   )
-  const file = await cli(['predict', run, '--input', dev])
-  t.is(file.stdout.trim().split('\n').length, 18)
+  const labelled = await cli(['predict', run, '--input', dev])
+  t.is(labelled.stdout.trim().split('\n').length, 18)
 
   await writeFiles(folder, { 'texts.txt': `${texts[1]}\n` })
   t.regex((await cli(['predict', run, '--input', join(folder, 'texts.txt')])).stdout, /^blue\t/)
   t.is((await cli(['predict', run])).code, 2)
   t.is((await cli(['predict', join(folder, 'absent'), 'text'])).code, 1)
+
+  const file = join(run, 'run.json')
+  await writeFile(file, (await readFile(file, 'utf8')).replace('"size": 8', '"size": 0'))
+  const tampered = await cli(['evaluate', run, '--data', dev])
+  t.is(tampered.code, 1, 'the fault is in a file, not in the usage')
+  t.true(tampered.stderr.startsWith(`error: ERR_RUN_RECORD: ${file}: `), tampered.stderr)
 })
 
 /** Runs a command whose reader takes one piece of its output, or none, and goes. */
