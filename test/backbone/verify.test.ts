@@ -1,15 +1,13 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { hashFiles, runtimeVersion, verifyAgainstRuntime, type VerifySubject } from '../../lib/backbone/verify.js'
+import { hashFiles, verifyAgainstRuntime, type VerifySubject } from '../../lib/backbone/verify.js'
 import { inspect, loadBackbone } from '../../lib/index.js'
 import { encodeModel } from '../../lib/onnx/write.js'
 import { readModel } from '../../lib/onnx/read.js'
 import { temporaryFolder, tinyBackbone } from '../support/folder.js'
 import { lacksShared, packagePath, sharedPath } from '../support/shared.js'
-import { serialTestUnless } from '../support/unless.js'
-
-const lacksRuntime = runtimeVersion() === undefined ? 'onnxruntime-node is not installed' : undefined
+import { lacksRuntime, serialTestUnless } from '../support/unless.js'
 
 /** The tiny encoder, with a cache of this test's own. */
 async function subject(

@@ -1,5 +1,9 @@
 /** Tests that need what not every machine has: where it is absent they are skipped, by name and reason. */
 import test, { type ExecutionContext } from 'ava'
+import { runtimeVersion } from '../../lib/backbone/verify.js'
+
+/** Why nothing can be compared with ONNX Runtime; undefined where it is installed. */
+export const lacksRuntime = runtimeVersion() === undefined ? 'onnxruntime-node is not installed' : undefined
 
 type Body = (t: ExecutionContext) => void | Promise<void>
 
