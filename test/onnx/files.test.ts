@@ -1,12 +1,24 @@
 /** Reading and writing: every layout of tensors, external data, unknown fields, and files that are no models. */
-import { mkdir, mkdtemp, readdir, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import protobuf from 'protobufjs/minimal.js'
 import { OnnxImportError } from '../../lib/errors.js'
 import { importEncoder } from '../../lib/onnx/import.js'
-import { parseModel, readModel } from '../../lib/onnx/read.js'
+import { decodeModel, parseModel, readModel } from '../../lib/onnx/read.js'
 import { DataType, type OnnxModel, type OnnxTensor } from '../../lib/onnx/schema.js'
 import { plainTensor, tensorNumbers } from '../../lib/onnx/tensor.js'
 import { encodeModel, writeModel } from '../../lib/onnx/write.js'
@@ -152,6 +164,32 @@ test('external data may be a link beside a model that is a link, as in caches of
   await symlink(join(blobs, 'abc'), join(snapshot, 'model.onnx'))
   await symlink(join(blobs, 'def'), join(snapshot, 'model.onnx_data'))
   t.is(importEncoder(await readModel(join(snapshot, 'model.onnx'))).config.layers, 2)
+})
+
+test('external data around and past 4 GiB is read where it lies, and nothing else of the file', async (t) => {
+  const folder = await temporary(t)
+  const path = join(folder, 'model.onnx')
+  const model = tinyBert()
+  await writeModel(model, path, { external: { threshold: 0 } })
+  // The same data further back, so that the first tensor lies across the border of 32-bit offsets. What is before it
+  // is a hole: it takes no room, and reading it would take seconds.
+  const shift = 2 ** 32 - 100
+  const data = await readFile(`${path}_data`)
+  const sparse = await open(`${path}_data`, 'w')
+  await sparse.write(data, 0, data.length, shift)
+  await sparse.close()
+  const moved = decodeModel(await readFile(path))
+  for (const { externalData } of moved.graph!.initializer) {
+    const offset = externalData.find(({ key }) => key === 'offset')!
+    offset.value = String(Number(offset.value) + shift)
+  }
+  await writeFile(path, encodeModel(moved))
+  t.true((await stat(`${path}_data`)).size > 2 ** 32)
+  t.true((await stat(`${path}_data`)).blocks * 512 < 2 ** 30, 'this file system keeps no holes')
+  const read = await readModel(path)
+  t.deepEqual(encodeModel(read), encodeModel(model))
+  const own = read.graph!.initializer.map(({ rawData }) => rawData!.buffer.byteLength - rawData!.byteLength)
+  t.true(own.every((spare) => spare === 0))
 })
 
 test('external data that is too short is refused', async (t) => {
