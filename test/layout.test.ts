@@ -171,6 +171,12 @@ test('CONTRIBUTING.md maps every folder of lib/ and native/', (t) => {
   t.deepEqual(missing, [])
 })
 
+test('a test that cannot run is skipped, never passed', (t) => {
+  const empty = new RegExp(['t\\.pa', 'ss\\(\\)'].join(''))
+  const wrong = files('test').filter((file) => file.endsWith('.ts') && empty.test(read(file)))
+  t.deepEqual(wrong, [])
+})
+
 test('nothing is left to do in the sources', (t) => {
   const mark = new RegExp(['TO' + 'DO', 'FIX' + 'ME', 'XX' + 'X'].join('|'))
   const wrong = files('lib', 'native', 'test', 'bench', 'scripts').filter(

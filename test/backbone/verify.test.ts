@@ -1,15 +1,13 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { hashFiles, runtimeVersion, verifyAgainstRuntime, type VerifySubject } from '../../lib/backbone/verify.js'
+import { hashFiles, verifyAgainstRuntime, type VerifySubject } from '../../lib/backbone/verify.js'
 import { inspect, loadBackbone } from '../../lib/index.js'
 import { encodeModel } from '../../lib/onnx/write.js'
 import { readModel } from '../../lib/onnx/read.js'
 import { temporaryFolder, tinyBackbone } from '../support/folder.js'
-import { packagePath, sharedMissing, sharedPath } from '../support/shared.js'
-
-const installed = runtimeVersion() !== undefined
-const name = (text: string) => (installed ? text : `${text}: not run, onnxruntime-node is not installed`)
+import { lacksShared, packagePath, sharedPath } from '../support/shared.js'
+import { lacksRuntime, serialTestUnless } from '../support/unless.js'
 
 /** The tiny encoder, with a cache of this test's own. */
 async function subject(
@@ -34,8 +32,7 @@ async function subject(
   }
 }
 
-test.serial(name('a right import is within the bound, and remembered'), async (t) => {
-  if (!installed) return t.pass()
+serialTestUnless(lacksRuntime, 'a right import is within the bound, and remembered', async (t) => {
   const right = await subject(t)
   const first = await verifyAgainstRuntime(right)
   t.true(first.maxAbsDifference! < 2e-5)
@@ -45,8 +42,7 @@ test.serial(name('a right import is within the bound, and remembered'), async (t
   t.deepEqual(await verifyAgainstRuntime({ ...right, encode: never }), first)
 })
 
-test.serial(name('an import that computes something else stops'), async (t) => {
-  if (!installed) return t.pass()
+serialTestUnless(lacksRuntime, 'an import that computes something else stops', async (t) => {
   const right = await subject(t)
   const off = (by: number) => async (rows: Parameters<VerifySubject['encode']>[0]) => {
     const hidden = await right.encode(rows)
@@ -58,8 +54,7 @@ test.serial(name('an import that computes something else stops'), async (t) => {
   t.regex((await verifyAgainstRuntime({ ...right, sha256: '1', encode: off(9.5e-5) })).warning!, /more than usual/)
 })
 
-test.serial(name('a file that keeps its hidden states to itself'), async (t) => {
-  if (!installed) return t.pass()
+serialTestUnless(lacksRuntime, 'a file that keeps its hidden states to itself', async (t) => {
   const model = await readModel(packagePath('test', 'golden', 'sdpa', 'model.onnx'))
   const inner = await subject(t)
   const last = model.graph!.output.find((output) => output.name === inner.value)!
@@ -75,8 +70,7 @@ test.serial(name('a file that keeps its hidden states to itself'), async (t) => 
   t.deepEqual(await readdir(folder), ['model.onnx'])
 })
 
-test.serial(name('a reference that cannot be had is a warning'), async (t) => {
-  if (!installed) return t.pass()
+serialTestUnless(lacksRuntime, 'a reference that cannot be had is a warning', async (t) => {
   const right = await subject(t)
   const { maxAbsDifference, warning } = await verifyAgainstRuntime({ ...right, value: 'nothing', sha256: '2' })
   t.is(maxAbsDifference, undefined)
@@ -105,7 +99,7 @@ test.serial('inspect says what the importer sees', async (t) => {
     positions: 16,
   })
   t.is(inspection.trainedParameters['8'], 4 * 552 + 5 * 64)
-  if (installed) t.true(inspection.maxAbsDifference! < 2e-5)
+  if (!lacksRuntime) t.true(inspection.maxAbsDifference! < 2e-5)
 })
 
 const fixtures = [
@@ -121,22 +115,18 @@ const fixtures = [
   'electra-hubera14',
 ]
 
-test.serial(
-  sharedPath('fixtures') && installed
-    ? 'files of many exporters agree'
-    : `files of many exporters are not compared: ${sharedMissing}`,
-  async (t) => {
-    if (!sharedPath('fixtures') || !installed) return t.pass()
-    t.timeout(300_000)
-    process.env['XDG_CACHE_HOME'] = await temporaryFolder(t)
-    for (const fixture of fixtures) {
-      const backbone = await loadBackbone(sharedPath('fixtures', fixture)!)
-      const { maxAbsDifference, warning } = await backbone.verify()
-      t.is(warning, undefined, fixture)
-      t.true(maxAbsDifference! < (fixture === 'bert-fp16' ? 2e-2 : 2e-5), `${fixture}: ${maxAbsDifference}`)
-    }
-  },
-)
+const fixtureFolder = sharedPath('fixtures')
+
+serialTestUnless(lacksShared(fixtureFolder) ?? lacksRuntime, 'files of many exporters agree', async (t) => {
+  t.timeout(300_000)
+  process.env['XDG_CACHE_HOME'] = await temporaryFolder(t)
+  for (const fixture of fixtures) {
+    const backbone = await loadBackbone(join(fixtureFolder!, fixture))
+    const { maxAbsDifference, warning } = await backbone.verify()
+    t.is(warning, undefined, fixture)
+    t.true(maxAbsDifference! < (fixture === 'bert-fp16' ? 2e-2 : 2e-5), `${fixture}: ${maxAbsDifference}`)
+  }
+})
 
 test('a hash over several files is that of their bytes', async (t) => {
   const folder = await temporaryFolder(t)
