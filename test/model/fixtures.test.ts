@@ -1,5 +1,5 @@
-/** Every plain BERT fixture through the public door: the hidden states of PyTorch, or an error that says why not. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** Every encoder fixture through the public door: the hidden states of PyTorch, or an error that says why not. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { loadBackbone } from '../../lib/index.js'
@@ -25,7 +25,7 @@ interface FixtureGolden {
 }
 
 const folder = sharedPath('fixtures')
-const names = folder ? readdirSync(folder).filter((name) => name.startsWith('bert-')) : []
+const names = folder ? readdirSync(folder).filter((name) => existsSync(join(folder, name, 'golden.json'))) : []
 
 if (names.length === 0) testUnless(lacksShared(folder), 'hidden states of every fixture', (t) => t.fail('no fixtures'))
 
