@@ -1,9 +1,10 @@
 /** The command line in child processes: what goes where, and the exit codes. */
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { cli } from '../support/cli.js'
+import { cli, main, type Outcome } from '../support/cli.js'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
 import { testUnless } from '../support/unless.js'
 
