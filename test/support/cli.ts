@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** The program. */
+/** The program that package.json names. */
 export const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
 export interface Outcome {
