@@ -111,14 +111,14 @@ export interface NativeSession {
    * Runs the entry once for each batch, in order, off the JavaScript thread. Throws ERR_BUSY while an earlier `run` is
    * not settled. Rejects with ERR_BATCH or ERR_CAPACITY; batches before the wrong one have then taken effect, and
    * `details.batch` is its index.
+   * @param program taken first, in the same job: another one for the same parameters, as a rule of larger capacity; they
+   * and the moments are kept. Where it is refused, with ERR_PROGRAM or ERR_MEMORY, nothing runs and nothing changes
    */
-  run(entry: string, batches: readonly NativeBatch[]): Promise<NativeRunResult>
+  run(entry: string, batches: readonly NativeBatch[], program?: Uint8Array): Promise<NativeRunResult>
   /** A copy, after the jobs before it. */
   read(slot: Slot): Promise<Float32Array>
   /** Replaces the whole buffer, after the jobs before it. */
   write(slot: Slot, data: Float32Array): Promise<void>
-  /** Another program for the same parameters: they and the moments are kept. Rejects without a change. */
-  replan(program: Uint8Array): Promise<void>
   memory(): NativeMemory
   statistics(): NativeStatistics
   /** The buffer itself, shared with native code: its content is defined only while no job runs. */

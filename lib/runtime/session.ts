@@ -26,6 +26,9 @@ const sequenceStep = 16
 /**
  * A finished program on a device. Adds to the native session: weights loaded when first needed, a plan that grows with
  * the batches, and errors that point at the caller.
+ *
+ * Calls reach the device in their order, awaited or not: `read` behind `run` gives what the run left, `dispose` lets it
+ * finish. Only `run` is refused while an earlier one is not settled.
  */
 export class Session {
   readonly #options: SessionOptions
@@ -59,19 +62,12 @@ export class Session {
 
   /**
    * Runs an entry once per batch, in order. `then` reads a buffer as these batches left it.
-   * @throws {DeviceError} ERR_BUSY while an earlier run is not settled, ERR_DISPOSED, ERR_BATCH
+   * @throws {DeviceError} at the call: ERR_BUSY while an earlier run is not settled, ERR_DISPOSED; later: ERR_BATCH,
+   * ERR_MEMORY
    */
-  async run(entry: string, batches: readonly NativeBatch[]): Promise<NativeRunResult>
-  async run(
-    entry: string,
-    batches: readonly NativeBatch[],
-    then: Slot,
-  ): Promise<NativeRunResult & { read: Float32Array }>
-  async run(
-    entry: string,
-    batches: readonly NativeBatch[],
-    then?: Slot,
-  ): Promise<NativeRunResult & { read?: Float32Array }> {
+  run(entry: string, batches: readonly NativeBatch[]): Promise<NativeRunResult>
+  run(entry: string, batches: readonly NativeBatch[], then: Slot): Promise<NativeRunResult & { read: Float32Array }>
+  run(entry: string, batches: readonly NativeBatch[], then?: Slot): Promise<NativeRunResult & { read?: Float32Array }> {
     this.#checkUsable()
     if (this.#busy) {
       throw new DeviceError('ERR_BUSY', `"${entry}" was started while an earlier run is not finished: await it first`, {
@@ -79,18 +75,19 @@ export class Session {
       })
     }
     this.#busy = true
-    try {
-      return await atCallSite(async () => {
-        await this.#makeRoom(batches)
-        const result = await this.#native.run(entry, batches)
-        return then ? { ...result, read: await this.#native.read(then) } : result
-      })
-    } finally {
-      this.#busy = false
-    }
+    return atCallSite(async () => {
+      const plan = this.#planFor(batches)
+      const program = plan === this.#plan ? undefined : encode(plan, this.#options.seed)
+      // Both are queued before anything is awaited: no later call can come between.
+      const running = this.#native.run(entry, batches, program)
+      const reading = then && this.#native.read(then)
+      const [result, read] = await Promise.all([running, reading])
+      this.#plan = plan
+      return { ...result, ...(read && { read }) }
+    }).finally(() => (this.#busy = false))
   }
 
-  /** A copy of a flat buffer, as it is after the runs before. */
+  /** A copy of a flat buffer, as it is after the calls before. */
   async read(slot: Slot): Promise<Float32Array> {
     this.#checkUsable()
     return atCallSite(() => this.#native.read(slot))
@@ -107,7 +104,7 @@ export class Session {
     return this.#native.memory()
   }
 
-  /** Lets the running job finish, then frees. May be called again. */
+  /** Lets the calls before it finish, then frees. May be called again. */
   dispose(): Promise<void> {
     return (this.#disposed ??= this.#native.dispose())
   }
@@ -116,18 +113,17 @@ export class Session {
     if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'this has been disposed and cannot be used any more')
   }
 
-  async #makeRoom(batches: readonly NativeBatch[]): Promise<void> {
+  /** The plan in force, or a larger one where the batches need it. */
+  #planFor(batches: readonly NativeBatch[]): Plan {
     const { capacity } = this.#plan
     const tokens = Math.max(0, ...batches.map((batch) => batch.ids.length))
     const sequences = Math.max(0, ...batches.map((batch) => batch.cu.length - 1))
-    if (tokens <= capacity.tokens && sequences <= capacity.sequences) return
-    const { entries, layout, seed } = this.#options
-    const grown = planProgram(entries, layout, {
+    if (tokens <= capacity.tokens && sequences <= capacity.sequences) return this.#plan
+    const { entries, layout } = this.#options
+    return planProgram(entries, layout, {
       tokens: grow(capacity.tokens, tokens, tokenStep),
       sequences: grow(capacity.sequences, sequences, sequenceStep),
     })
-    await this.#native.replan(encode(grown, seed))
-    this.#plan = grown
   }
 }
 

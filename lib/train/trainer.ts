@@ -1,6 +1,7 @@
 import { seedWords } from '../adapters/init.js'
 import type { AdapterReport } from '../adapters/houlsby.js'
 import { unpackRows, type PackedRows } from '../data/pack.js'
+import { DeviceError } from '../errors.js'
 import { heads } from '../heads/index.js'
 import { checkKeys, checkNumber, wrongOption } from '../options.js'
 import type { Plan } from '../plan/plan.js'
@@ -41,12 +42,19 @@ export interface TrainerState {
   readonly moment2: TensorMap
 }
 
+/** Steps that took effect before one of a call failed. */
+function stepsDone(error: unknown): number {
+  const batch = error instanceof DeviceError ? Number(error.details.batch) : 0
+  return Number.isInteger(batch) ? batch : 0
+}
+
 /** What is kept: the initial content, as large as the parameters, is not. */
 type Compiled = Omit<CompiledModel, 'initial'>
 
 /**
  * One task on a shared frozen backbone: forward, gradients and optimizer steps, one call each. Nothing here blocks the
- * JavaScript thread. Calls that compute are refused with ERR_BUSY while an earlier one is not finished.
+ * JavaScript thread. Calls that compute are refused with ERR_BUSY while an earlier one is not finished; the others take
+ * their turn, so that `parameters` behind a step gives what the step left and `dispose` lets it finish.
  */
 export class Trainer {
   readonly #session: Session
@@ -82,7 +90,7 @@ export class Trainer {
     return new Trainer(session, compiled, model, encoderLimits(backbone.imported.graph))
   }
 
-  /** Optimizer steps done so far. */
+  /** Optimizer steps done so far, the one under way included. */
   get stepCount(): number {
     return this.#step
   }
@@ -159,9 +167,17 @@ export class Trainer {
       checkNumber('learningRate', learningRate, { least: 0 })
       return { ...this.#packLabelled(rows), learningRate: learningRate!, step: this.#step + i }
     })
-    const { losses, norms } = await this.#session.run('step', native)
+    const running = this.#session.run('step', native)
+    // Counted with the call, as its parameters are: a state that is read behind it holds both.
+    const before = this.#step
     this.#step += native.length
-    return Array.from(losses, (loss, i) => ({ loss, gradientNorm: norms[i]! }))
+    try {
+      const { losses, norms } = await running
+      return Array.from(losses, (loss, i) => ({ loss, gradientNorm: norms[i]! }))
+    } catch (error) {
+      this.#step = before + stepsDone(error)
+      throw error
+    }
   }
 
   /** Parameters, moments and step number, to go on from. */

@@ -1,6 +1,7 @@
 #include "napi/session_wrap.h"
 
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace {
 struct RunResult {
   std::vector<StepResult> steps;
   std::vector<std::vector<float>> outputs;
+  std::optional<MemoryReport> memory;  // after a replan
 
   Napi::Value to_js(Napi::Env env) const {
     auto losses = Napi::Float32Array::New(env, steps.size());
@@ -67,9 +69,8 @@ Napi::Function SessionWrap::define(Napi::Env env) {
       env, "Session",
       {StaticMethod<&SessionWrap::create>("create"), InstanceMethod<&SessionWrap::run>("run"),
        InstanceMethod<&SessionWrap::read>("read"), InstanceMethod<&SessionWrap::write>("write"),
-       InstanceMethod<&SessionWrap::replan>("replan"), InstanceMethod<&SessionWrap::memory>("memory"),
-       InstanceMethod<&SessionWrap::statistics>("statistics"), InstanceMethod<&SessionWrap::arena>("arena"),
-       InstanceMethod<&SessionWrap::dispose>("dispose")});
+       InstanceMethod<&SessionWrap::memory>("memory"), InstanceMethod<&SessionWrap::statistics>("statistics"),
+       InstanceMethod<&SessionWrap::arena>("arena"), InstanceMethod<&SessionWrap::dispose>("dispose")});
 }
 
 SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionWrap>(info) {
@@ -150,12 +151,28 @@ Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
   require_idle(env);
   const std::string entry = to_string(info[0], "entry");
   BatchList list = to_batches(info[1]);
-  JobThread::Job job = job_keeping(list.keep.Value());
+  auto keep = Napi::Array::New(env, 2);
+  keep.Set(0u, list.keep.Value());
+  keep.Set(1u, info[2]);
+  std::span<const std::byte> program;
+  if (!info[2].IsUndefined()) program = bytes_of(to_bytes(info[2], "program"));
+  JobThread::Job job = job_keeping(keep);
   auto batches = std::make_shared<std::vector<Batch>>(std::move(list.batches));
   auto result = std::make_shared<RunResult>();
-  job.work = [this, entry, batches, result] { run_steps(*session_, entry, *batches, *thread_, *result); };
-  job.settled = [this] { running_ = false; };
+  job.work = [this, entry, batches, program, result] {
+    // In the same job, so that no call comes between, and nothing runs where the program is refused.
+    if (program.data() != nullptr) {
+      session_->replan(program);
+      result->memory = session_->memory();
+    }
+    run_steps(*session_, entry, *batches, *thread_, *result);
+  };
+  job.settled = [this, result] {
+    running_ = false;
+    if (result->memory) memory_ = *result->memory;
+  };
   job.value = [this, result](Napi::Env at) {
+    if (result->memory) report_memory(at, memory_.parameters + memory_.activations + memory_.scratch);
     runs_ += 1;
     steps_ += static_cast<double>(result->steps.size());
     return result->to_js(at);
@@ -192,24 +209,6 @@ Napi::Value SessionWrap::write(const Napi::CallbackInfo& info) {
   JobThread::Job job = job_keeping(array);
   job.work = [this, slot, source = array.Data(), bytes = array.ByteLength()] {
     if (bytes > 0) std::memcpy(session_->slot(slot)->data(), source, bytes);
-  };
-  return thread_->enqueue(env, std::move(job));
-}
-
-Napi::Value SessionWrap::replan(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  require_usable(env);
-  const auto program = to_bytes(info[0], "program");
-  JobThread::Job job = job_keeping(program);
-  auto report = std::make_shared<MemoryReport>();
-  job.work = [this, report, bytes = bytes_of(program)] {
-    session_->replan(bytes);
-    *report = session_->memory();
-  };
-  job.value = [this, report](Napi::Env at) {
-    memory_ = *report;
-    report_memory(at, memory_.parameters + memory_.activations + memory_.scratch);
-    return at.Undefined();
   };
   return thread_->enqueue(env, std::move(job));
 }
