@@ -53,8 +53,8 @@ type Compiled = Omit<CompiledModel, 'initial'>
 
 /**
  * One task on a shared frozen backbone: forward, gradients and optimizer steps, one call each. Nothing here blocks the
- * JavaScript thread. Calls that compute are refused with ERR_BUSY while an earlier one is not finished; the others take
- * their turn, so that `parameters` behind a step gives what the step left and `dispose` lets it finish.
+ * JavaScript thread. Calls that compute or change are refused with ERR_BUSY while an earlier one is not finished; the
+ * others take their turn, so that `parameters` behind a step gives what the step left and `dispose` lets it finish.
  */
 export class Trainer {
   readonly #session: Session
@@ -86,7 +86,7 @@ export class Trainer {
       seed: seedWords(model.seed),
       threads,
     })
-    await session.write('parameters', initial)
+    await session.write({ parameters: initial })
     return new Trainer(session, compiled, model, encoderLimits(backbone.imported.graph))
   }
 
@@ -124,11 +124,13 @@ export class Trainer {
     return unpackTensors(await this.#session.read('parameters'), this.#owned())
   }
 
-  /** Replaces tensors by name; those not in the map stay. @throws {OptionError} ERR_OPTION for an unknown name or size */
+  /**
+   * Replaces tensors by name; those not in the map stay.
+   * @throws {OptionError} ERR_OPTION for an unknown name or size, and then nothing changes; {DeviceError} ERR_BUSY while
+   * a call that computes or changes is not finished
+   */
   async setParameters(tensors: ReadonlyMap<string, Pick<Tensor, 'data'> & Partial<Tensor>>): Promise<void> {
-    const flat = await this.#session.read('parameters')
-    packTensors(flat, this.#owned(), tensors)
-    await this.#session.write('parameters', flat)
+    await this.#session.update('parameters', (flat) => packTensors(flat, this.#owned(), tensors))
   }
 
   /** Logits without dropout: one array per row, [outputs], or [length · outputs] where the head reads every token. */
@@ -197,7 +199,10 @@ export class Trainer {
     }
   }
 
-  /** Goes on from a state of the same model. @throws {OptionError} ERR_OPTION where names or sizes differ */
+  /**
+   * Goes on from a state of the same model.
+   * @throws {OptionError} ERR_OPTION where names or sizes differ; {DeviceError} ERR_BUSY
+   */
   async writeState(state: TrainerState): Promise<void> {
     const { layout } = this.#compiled
     const pack = (tensors: TensorMap) => {
@@ -206,12 +211,10 @@ export class Trainer {
       return flat
     }
     const [parameters, moment1, moment2] = [pack(state.parameters), pack(state.moment1), pack(state.moment2)]
-    await Promise.all([
-      this.#session.write('parameters', parameters),
-      this.#session.write('moment1', moment1),
-      this.#session.write('moment2', moment2),
-    ])
-    this.#step = checkNumber('step', state.step, { least: 0, integer: true })
+    const step = checkNumber('step', state.step, { least: 0, integer: true })
+    const writing = this.#session.write({ parameters, moment1, moment2 })
+    this.#step = step
+    await writing
   }
 
   /** Waits for what runs, then frees native memory; calls after it throw ERR_DISPOSED. */

@@ -59,3 +59,46 @@ for (const [name, batch] of Object.entries({ small, large })) {
     await disposed
   })
 }
+
+test('setting parameters and stepping refuse each other while one is under way', async (t) => {
+  const trainer = await create()
+  const values = new Map([['head.bias', { data: Float32Array.of(1, 2, 3) }]])
+  const setting = trainer.setParameters(values)
+  await t.throwsAsync(trainer.step(small, rate), { code: 'ERR_BUSY' })
+  await setting
+  t.deepEqual([...(await trainer.parameters()).get('head.bias')!.data], [1, 2, 3])
+
+  const step = trainer.step(small, rate)
+  await t.throwsAsync(trainer.setParameters(values), { code: 'ERR_BUSY' })
+  await step
+  const stepped = await trainer.parameters()
+  t.notDeepEqual([...stepped.get('head.bias')!.data], [1, 2, 3], 'the update is there')
+
+  await t.throwsAsync(trainer.setParameters(new Map([['head.bais', { data: new Float32Array(3) }]])), {
+    code: 'ERR_OPTION',
+  })
+  await trainer.step(small, rate)
+  t.is(trainer.stepCount, 2)
+  await trainer.dispose()
+})
+
+test('two settings of different tensors: the second is refused, none is lost silently', async (t) => {
+  const trainer = await create()
+  const state = await trainer.readState()
+  const first = trainer.setParameters(new Map([['head.bias', { data: Float32Array.of(1, 2, 3) }]]))
+  await t.throwsAsync(trainer.setParameters(new Map([['head.bias', { data: new Float32Array(3) }]])), {
+    code: 'ERR_BUSY',
+  })
+  await t.throwsAsync(trainer.writeState(state), { code: 'ERR_BUSY' })
+  await first
+  t.deepEqual([...(await trainer.parameters()).get('head.bias')!.data], [1, 2, 3])
+  await trainer.dispose()
+})
+
+test('dispose behind setParameters lets it finish', async (t) => {
+  const trainer = await create()
+  const setting = trainer.setParameters(new Map([['head.bias', { data: Float32Array.of(1, 2, 3) }]]))
+  const disposed = trainer.dispose()
+  await t.notThrowsAsync(setting)
+  await disposed
+})
