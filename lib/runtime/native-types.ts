@@ -86,12 +86,12 @@ export interface NativeRunResult {
   readonly outputs: readonly Float32Array[]
 }
 
-/** The flat f32 buffers of a session. */
+/** The flat f32 buffers of a session. Where the program only infers there are no gradients and no moments. */
 export type Slot = 'parameters' | 'gradients' | 'moment1' | 'moment2'
 
 /** Bytes. */
 export interface NativeMemory {
-  /** Parameters, gradients and both moments. */
+  /** Parameters, and where the program trains gradients and both moments. */
   readonly parameters: number
   readonly activations: number
   readonly scratch: number
@@ -115,7 +115,7 @@ export interface NativeSession {
    * and the moments are kept. Where it is refused, with ERR_PROGRAM or ERR_MEMORY, nothing runs and nothing changes
    */
   run(entry: string, batches: readonly NativeBatch[], program?: Uint8Array): Promise<NativeRunResult>
-  /** A copy, after the jobs before it. */
+  /** A copy, after the jobs before it. Throws ERR_OPTION for a buffer that the program has not; so do the next two. */
   read(slot: Slot): Promise<Float32Array>
   /** Replaces the whole buffer, after the jobs before it. */
   write(slot: Slot, data: Float32Array): Promise<void>

@@ -42,8 +42,9 @@ export interface EncoderSource {
  * From an imported encoder to the entries of a session:
  * `forward` (logits), `encode` (hidden), `evaluate` (loss and logits), `gradients` (loss, norm, gradient buffer) and
  * `step` (the same, then AdamW). The first three run without dropout and keep nothing for a backward pass.
+ * @param guard for tests: see `layOutParameters`
  */
-export function compileModel(encoder: EncoderSource, model: ResolvedModel): CompiledModel {
+export function compileModel(encoder: EncoderSource, model: ResolvedModel, guard = 0): CompiledModel {
   const { kind, outputs, pool, trainable, seed } = model
   const fused = fuseResiduals(boundLengths(verify(encoder.graph, 'imported')))
   const adapted = model.adapter ? insertAdapters(fused, model.adapter) : undefined
@@ -61,7 +62,7 @@ export function compileModel(encoder: EncoderSource, model: ResolvedModel): Comp
   const training = verify(fuseEpilogues(backward.graph), 'backward')
 
   const parameters = valuesOf(inference, 'parameter')
-  const layout = layOutParameters(parameters, (value) => trained.has(value))
+  const layout = layOutParameters(parameters, (value) => trained.has(value), guard)
   const starts = new Map<Value, Initial>([
     ...(adapted?.report.initial ?? []),
     [head.weight, { kind: 'truncatedNormal', std: model.headStd }],

@@ -117,6 +117,7 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& info) {
 void SessionWrap::created(Napi::Env env) {
   memory_ = session_->memory();
   parameters_ = session_->parameters();
+  for (size_t i = 0; i < has_slot_.size(); ++i) has_slot_[i] = session_->slot(kSlots[i]) != nullptr;
   report_memory(env, memory_.parameters + memory_.activations + memory_.scratch);
 }
 
@@ -144,6 +145,16 @@ void SessionWrap::require_idle(Napi::Env env) const {
   if (running_) {
     throw to_js(env, {"ERR_BUSY", "the session runs already; await the promise of the earlier run first", {}});
   }
+}
+
+// The slot of that name; inference has no gradients and no moments.
+Storage SessionWrap::existing_slot(const Napi::Value& value) const {
+  const Storage slot = to_slot(value);
+  if (!has_slot_[slot_index(slot)]) {
+    const std::string name = value.As<Napi::String>().Utf8Value();
+    throw to_js(value.Env(), {"ERR_OPTION", "the session's program has no " + name, {{"option", "slot"}}});
+  }
+  return slot;
 }
 
 Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
@@ -184,7 +195,7 @@ Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
 Napi::Value SessionWrap::read(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_usable(env);
-  const Storage slot = to_slot(info[0]);
+  const Storage slot = existing_slot(info[0]);
   auto array = Napi::Float32Array::New(env, static_cast<size_t>(parameters_));
   JobThread::Job job = job_keeping(array);
   job.work = [this, slot, target = array.Data(), bytes = array.ByteLength()] {
@@ -198,7 +209,7 @@ Napi::Value SessionWrap::read(const Napi::CallbackInfo& info) {
 Napi::Value SessionWrap::write(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_usable(env);
-  const Storage slot = to_slot(info[0]);
+  const Storage slot = existing_slot(info[0]);
   const auto array = to_floats(info[1], "data");
   if (static_cast<int64_t>(array.ElementLength()) != parameters_) {
     throw to_js(env, {"ERR_OPTION",
@@ -233,9 +244,12 @@ Napi::Value SessionWrap::statistics(const Napi::CallbackInfo& info) {
 Napi::Value SessionWrap::arena(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_usable(env);
-  const Storage slot = to_slot(info[0]);
-  Napi::ObjectReference& known = arenas_[static_cast<size_t>(slot) - static_cast<size_t>(Storage::parameter)];
-  if (known.IsEmpty()) known = Napi::Persistent(share(env, session_->slot(slot)).As<Napi::Object>());
+  const Storage slot = existing_slot(info[0]);
+  Napi::ObjectReference& known = arenas_[slot_index(slot)];
+  if (known.IsEmpty()) {
+    const size_t bytes = static_cast<size_t>(parameters_) * sizeof(float);  // without the guard that tests may have
+    known = Napi::Persistent(share(env, session_->slot(slot), bytes).As<Napi::Object>());
+  }
   return known.Value();
 }
 

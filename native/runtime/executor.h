@@ -50,6 +50,7 @@ class Executor {
     std::vector<InputSlot> inputs;      // operands whose data each batch brings
     std::vector<Call> calls;
     std::vector<const OpFunctions*> functions;
+    std::vector<int64_t> scratch_bytes;  // of each op, at capacity
     int64_t tokens = -1;                // what the shapes are bound to
     int64_t sequences = -1;
   };
@@ -58,7 +59,8 @@ class Executor {
   Operand bind_buffer(const Buffer& buffer) const;
   void bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences) const;
   void bind_inputs(BoundEntry& bound, const Batch& batch) const;
-  void check_ops(const Entry& entry, const BoundEntry& bound);
+  void run_watched(const Entry& entry, const BoundEntry& bound) const;
+  void check_ops(const Entry& entry, BoundEntry& bound);
 
   const Program& program_;
   const Weights& weights_;

@@ -29,6 +29,8 @@ test('wrong arguments throw at the call', async (t) => {
   t.throws(() => session.run('small', [{ ...batch, step: -1 }]), { code: 'ERR_BATCH' })
   t.throws(() => session.read(wrong('weights')), { code: 'ERR_OPTION', message: /'moment2'/ })
   t.throws(() => session.write('parameters', new Float32Array(1)), { code: 'ERR_OPTION' })
+  t.throws(() => session.read('moment1'), { code: 'ERR_OPTION', message: /program has no moment1/ })
+  t.throws(() => session.arena('gradients'), { code: 'ERR_OPTION', message: /program has no gradients/ })
   await t.notThrowsAsync(session.run('small', [batch]), 'a refused call leaves the session usable')
   await session.dispose()
 })
