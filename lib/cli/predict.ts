@@ -42,7 +42,7 @@ export function predictCommand(): Command {
         const asked = inputs.flatMap((row) => predictor.tasks.map((task) => ({ ...row, task })))
         const predictions = await predictor.predict(asked)
         for (const [i, prediction] of predictions.entries())
-          print(describeRow(asked[i]!, prediction, json, predictor.tasks.length > 1))
+          await print(describeRow(asked[i]!, prediction, json, predictor.tasks.length > 1))
       }
     })
 }
