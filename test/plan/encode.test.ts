@@ -79,7 +79,6 @@ test('a program reads back as it was planned', (t) => {
     program.entries.map(({ name, updates }) => [name, updates]),
     [
       ['forward', 0],
-      ['encode', 0],
       ['evaluate', 0],
       ['gradients', 0],
       ['step', 1],
