@@ -2,8 +2,8 @@ import { basename, resolve } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { encodeRows } from '../data/dataset.js'
 import type { Prediction as TaskPrediction } from '../data/tasks/index.js'
-import { DataError, OptionError } from '../errors.js'
-import { checkKeys, hint, show } from '../options.js'
+import { DataError, DeviceError, OptionError } from '../errors.js'
+import { checkKeys, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
 import { openRun, type OpenRun, type OpenRunOptions } from '../train/open_run.js'
 import { forwardRows } from '../train/score.js'
@@ -22,10 +22,13 @@ export interface Prediction extends TaskPrediction {
 }
 
 /**
- * Trained runs over one backbone in memory.
+ * Trained runs over one backbone in memory. It may be called from several places at once: calls take their turns.
  */
 export class Predictor {
   readonly #runs: ReadonlyMap<string, OpenRun>
+  /** Settles, and never rejects, with the last call so far. */
+  #last: Promise<unknown> = Promise.resolve()
+  #disposed: Promise<void> | undefined
 
   private constructor(runs: ReadonlyMap<string, OpenRun>) {
     this.#runs = runs
@@ -75,10 +78,16 @@ export class Predictor {
 
   /**
    * Predictions in the order of the inputs; one call may mix tasks.
-   * @throws OptionError ERR_OPTION for a task that is not loaded; DataError ERR_DATA_ROW
+   * @throws OptionError ERR_OPTION for a task that is not loaded; DataError ERR_DATA_ROW; DeviceError ERR_DISPOSED
    */
   async predict(inputs: readonly (string | PredictInput)[]): Promise<Prediction[]> {
-    const rows = inputs.map((input, i) => this.#readInput(input, i))
+    if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'the predictor has been disposed and cannot be used')
+    if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts, or of { text, textPair, task }', inputs)
+    const rows = inputs.map((input: string | PredictInput, i) => this.#readInput(input, i))
+    return this.#inTurn(() => this.#judge(rows))
+  }
+
+  async #judge(rows: readonly (PredictInput & { task: string })[]): Promise<Prediction[]> {
     const results = new Array<Prediction>(rows.length)
     for (const [name, run] of this.#runs) {
       const chosen = rows.flatMap((row, i) => (row.task === name ? [i] : []))
@@ -95,13 +104,22 @@ export class Predictor {
     return results
   }
 
-  /** Frees native memory. */
-  async dispose(): Promise<void> {
-    for (const run of this.#runs.values()) await run.model.dispose()
+  /** Lets the calls before it finish, then frees native memory. May be called again. */
+  dispose(): Promise<void> {
+    return (this.#disposed ??= this.#inTurn(async () => {
+      for (const run of this.#runs.values()) await run.model.dispose()
+    }))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
+  }
+
+  /** Starts when all calls before have settled. */
+  #inTurn<T>(start: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(start)
+    this.#last = result.catch(() => undefined)
+    return result
   }
 
   #readInput(input: string | PredictInput, index: number): PredictInput & { task: string } {
