@@ -75,7 +75,7 @@ export interface NativeBatch {
   readonly step?: number
 }
 
-/** One element for each batch. */
+/** One element for each batch that ran: an entry that updates stops behind a loss or norm that is not finite. */
 export interface NativeRunResult {
   /** NaN where the entry computes no loss. */
   readonly losses: Float32Array

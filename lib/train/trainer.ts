@@ -2,14 +2,18 @@ import { DeviceError } from '../errors.js'
 import { checkKeys, checkNumber } from '../options.js'
 import type { NativeBatch } from '../runtime/native-types.js'
 import { compileModel } from './compile.js'
+import { notFinite } from './not_finite.js'
 import { openModel, ownedViews, packLabelled, TaskModel, type LabelledRows, type OpenedModel } from './task_model.js'
 import { packTensors, unpackTensors, type TensorMap } from './tensors.js'
 import type { TrainerOptions } from './trainer_options.js'
 
 export type { LabelledRows }
 
+/** Kernels work in float32. */
+const largestFloat = 3.4028234663852886e38
+
 export interface StepOptions {
-  /** Above 0, for this step. */
+  /** For this step; 0 or more, and a finite float32. */
   readonly learningRate: number
 }
 
@@ -63,32 +67,42 @@ export class Trainer extends TaskModel {
     return { loss: losses[0]!, gradientNorm: norms[0]!, gradients: unpackTensors(read, layout.trained) }
   }
 
-  /** Forward, backward, clipping and AdamW. A gradient that is not finite leaves the parameters as they are. */
+  /**
+   * Forward, backward, clipping and AdamW.
+   * @throws {TrainError} ERR_TRAIN_LOSS, ERR_TRAIN_GRADIENT where a loss or the norm of the gradients is not finite: with
+   * such a norm parameters and moments stay as they were; {OptionError} ERR_OPTION; {DataError} ERR_DATA_*;
+   * {DeviceError} ERR_BUSY, ERR_DISPOSED
+   */
   async step(rows: LabelledRows, options: StepOptions): Promise<StepResult> {
     const [result] = await this.stepMany([rows], [options])
     return result!
   }
 
-  /** Several steps in one call. */
+  /** Several steps in one call, up to the first that fails. @throws as `step` */
   async stepMany(batches: readonly LabelledRows[], options: readonly StepOptions[]): Promise<StepResult[]> {
     const native = batches.map((rows, i): NativeBatch => {
       const { learningRate, ...rest } = options[i] ?? ({} as Partial<StepOptions>)
       checkKeys('step', rest, ['learningRate'])
       // 0 is what a schedule ends with, and it measures without moving.
-      checkNumber('learningRate', learningRate, { least: 0 })
+      checkNumber('learningRate', learningRate, { least: 0, most: largestFloat })
       return { ...packLabelled(this.#opened, rows), learningRate: learningRate!, step: this.#step + i }
     })
-    const running = this.#opened.session.run('step', native)
+    const { session, layout } = this.#opened
+    const running = session.run('step', native)
     // Counted with the call, as its parameters are: a state that is read behind it holds both.
     const before = this.#step
     this.#step += native.length
-    try {
-      const { losses, norms } = await running
-      return Array.from(losses, (loss, i) => ({ loss, gradientNorm: norms[i]! }))
-    } catch (error) {
+    const { losses, norms } = await running.catch((error: unknown) => {
       this.#step = before + stepsDone(error)
       throw error
-    }
+    })
+    const results = Array.from(losses, (loss, i) => ({ loss, gradientNorm: norms[i]! }))
+    const last = results.at(-1)
+    if (!last || (Number.isFinite(last.loss) && Number.isFinite(last.gradientNorm))) return results
+    const step = before + results.length
+    this.#step = Number.isFinite(last.gradientNorm) ? step : step - 1
+    const { learningRate = 0 } = native[results.length - 1]!
+    throw await notFinite(session, layout, { step, ...last, learningRate })
   }
 
   /** Parameters, moments and step number, to go on from. */

@@ -1,5 +1,6 @@
 #include "napi/session_wrap.h"
 
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -39,7 +40,14 @@ struct RunResult {
   }
 };
 
-// Every step in order; stops early where the environment closes, since nobody will see the rest.
+// True where an optimizer step went wrong: nothing sensible can follow.
+bool has_failed(const Entry& entry, const StepResult& step) {
+  const auto bad = [](uint32_t buffer, float value) { return buffer != kNone && !std::isfinite(value); };
+  return entry.updates && (bad(entry.loss, step.loss) || bad(entry.norm, step.norm));
+}
+
+// Every step in order; stops early where training has failed, and where the environment closes, since nobody will see
+// the rest.
 void run_steps(Session& session, const std::string& entry_name, const std::vector<Batch>& batches,
                const JobThread& thread, RunResult& result) {
   const size_t entry = session.program().entry_index(entry_name);
@@ -55,6 +63,7 @@ void run_steps(Session& session, const std::string& entry_name, const std::vecto
     }
     const auto output = session.output(entry);
     result.outputs.emplace_back(output.begin(), output.end());
+    if (has_failed(session.program().entries[entry], result.steps.back())) return;
   }
 }
 

@@ -1,5 +1,6 @@
 /** The trainer as its callers see it: calls keep their order, whether or not they are awaited one by one. */
 import test from 'ava'
+import { OptionError, TrainError } from '../../lib/errors.js'
 import { Trainer } from '../../lib/train/trainer.js'
 import type { TrainerOptions } from '../../lib/train/trainer_options.js'
 import { firstDifferent } from '../support/model.js'
@@ -101,4 +102,68 @@ test('dispose behind setParameters lets it finish', async (t) => {
   const disposed = trainer.dispose()
   await t.notThrowsAsync(setting)
   await disposed
+})
+
+/** Huge but finite parameters: the scores overflow, and the loss of the next step is no number. */
+const huge = new Map([['head.weight', { data: new Float32Array(48).fill(3e38) }]])
+
+test('a loss that is no number is an error that names the step, and nothing has moved', async (t) => {
+  const trainer = await create()
+  await trainer.step(small, rate)
+  await trainer.setParameters(huge)
+  const before = await trainer.readState()
+  const error = await t.throwsAsync(trainer.step(small, rate), { instanceOf: TrainError, code: 'ERR_TRAIN_LOSS' })
+  t.regex(error.message, /^step 2: the loss is (NaN|Infinity)/)
+  t.regex(error.message, /learning rate .*0\.01/)
+  t.like(error.details, { step: 2, learningRate: 1e-2 })
+  t.deepEqual(await trainer.readState(), before)
+  t.is(trainer.stepCount, 1)
+  await trainer.dispose()
+})
+
+test('a bad parameter is named', async (t) => {
+  const trainer = await create()
+  await trainer.setParameters(new Map([['layer.1.ffn.adapter.up.bias', { data: new Float32Array(16).fill(NaN) }]]))
+  const error = await t.throwsAsync(trainer.step(small, rate), { instanceOf: TrainError, code: 'ERR_TRAIN_LOSS' })
+  t.regex(error.message, /parameter "layer\.1\.ffn\.adapter\.up\.bias" holds NaN/)
+  t.is(error.details['parameter'], 'layer.1.ffn.adapter.up.bias')
+  await trainer.dispose()
+})
+
+test('a gradient that is not finite is an error although the loss is, not a skipped update', async (t) => {
+  const trainer = await create()
+  // A tiny scale before a huge weight: the scores are modest, the gradient of the scale overflows.
+  const half = new Float32Array(48)
+  half.fill(3e38, 0, 8)
+  await trainer.setParameters(
+    new Map([
+      ['layer.1.ffn.layer_norm.weight', { data: new Float32Array(16).fill(1e-30) }],
+      ['layer.1.ffn.layer_norm.bias', { data: new Float32Array(16) }],
+      ['head.weight', { data: half }],
+    ]),
+  )
+  const before = await trainer.readState()
+  const { loss, gradientNorm } = await trainer.gradients(small)
+  t.true(Number.isFinite(loss) && !Number.isFinite(gradientNorm), `${loss} ${gradientNorm}`)
+  const error = await t.throwsAsync(trainer.step(small, rate), { instanceOf: TrainError, code: 'ERR_TRAIN_GRADIENT' })
+  t.regex(error.message, /^step 1: the norm of the gradients is Infinity/)
+  t.deepEqual(await trainer.readState(), before)
+  await trainer.dispose()
+})
+
+test('several steps in one call stop at the first that fails', async (t) => {
+  const trainer = await create()
+  const rates = [1e-3, 1e38, 1e-3, 1e-3].map((learningRate) => ({ learningRate }))
+  const error = await t.throwsAsync(trainer.stepMany([small, small, small, small], rates), { instanceOf: TrainError })
+  t.is(error.details['step'], 3)
+  t.is(trainer.stepCount, 2)
+  await trainer.dispose()
+})
+
+test('a learning rate must be a float32 number', async (t) => {
+  const trainer = await create()
+  for (const learningRate of [1e300, 3.5e38, Infinity, NaN, -1])
+    await t.throwsAsync(trainer.step(small, { learningRate }), { instanceOf: OptionError, code: 'ERR_OPTION' })
+  t.is(trainer.stepCount, 0)
+  await trainer.dispose()
 })
