@@ -10,7 +10,8 @@ import { root } from './native.mjs'
 import { recordings, runPrograms } from './programs.mjs'
 import { countAva, finish, need, runTests } from './tally.mjs'
 
-const opTests = ['dist-test/test/ops/*.test.js']
+// What is recorded for oa_replay.
+const recordedTests = ['dist-test/test/ops/*.test.js', 'dist-test/test/model/recording.test.js']
 
 /** Compiles, runs ava on the patterns (all files when empty) and records the op cases among them anew. */
 async function runAva(patterns) {
@@ -36,11 +37,11 @@ async function main() {
   if (files.length > 0) await runAva(files.map(compiled))
   else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
-    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(opTests)
+    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(recordedTests)
     if (args.includes('--sanitizers')) for (const name of ['address', 'thread']) await runPrograms(name)
     if (args.includes('--arm64')) await runPrograms('arm64')
   } else {
-    await runAva(args.includes('--native') ? opTests : [])
+    await runAva(args.includes('--native') ? recordedTests : [])
     await runPrograms('release')
   }
   finish()
