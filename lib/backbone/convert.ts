@@ -9,6 +9,11 @@ import { EncoderWeights } from './convert/weights.js'
 export { supportedFamilies } from './convert/config.js'
 export { parseIndex, weightFiles } from './convert/weights.js'
 
+export interface ConvertOptions extends StreamOptions {
+  /** Folder of the weights, where they do not lie beside their config. */
+  readonly weights?: string
+}
+
 export interface Conversion {
   readonly family: Family
   /** The model file written. */
@@ -27,13 +32,14 @@ export interface Conversion {
  * @param model the .onnx file to write; a model above 2 GiB has its tensors beside it in `<model>_data`
  * @throws BackboneError ERR_BACKBONE_CONFIG, ERR_BACKBONE_UNSUPPORTED, ERR_BACKBONE_WEIGHTS
  */
-export async function convertWeights(folder: string, model: string, options: StreamOptions = {}): Promise<Conversion> {
+export async function convertWeights(folder: string, model: string, options: ConvertOptions = {}): Promise<Conversion> {
+  const { weights: weightsFolder = folder, ...stream } = options
   const shape = await readEncoderShape(join(folder, 'config.json'))
-  const weights = await EncoderWeights.open(folder)
+  const weights = await EncoderWeights.open(weightsFolder)
   try {
     checkLayers(folder, shape, weights)
     const encoder = buildEncoder(shape, weights)
-    await writeModelStream(encoder.model, encoder.weights, model, options)
+    await writeModelStream(encoder.model, encoder.weights, model, stream)
     const parameters = encoder.weights.reduce((sum, { bytes }) => sum + bytes / 4, 0)
     return { family: shape.family, model, parameters }
   } finally {
