@@ -49,7 +49,9 @@ export async function convertWeights(folder: string, model: string, options: Con
 
 /** Layers beyond those that config.json counts would be lost without a word. */
 function checkLayers(folder: string, { family, layers }: EncoderShape, weights: EncoderWeights): void {
-  const start = tensorNames(family).layer(layers).query.replace(/\d+\..*$/, '')
+  const start = tensorNames(family)
+    .layer(layers)
+    .query.replace(/\d+\..*$/, '')
   const found = weights.startingWith(start).map((name) => Number.parseInt(name.slice(start.length), 10))
   const count = Math.max(-1, ...found) + 1
   if (count <= layers) return

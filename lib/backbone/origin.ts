@@ -25,8 +25,6 @@ export interface FetchedBackbone {
 export interface Arrival {
   readonly name: string
   readonly source: string
-  /** Where people may look for it. */
-  readonly url: string
   /** True where the model was made here, of the published weights. */
   readonly converted: boolean
   /** Paths in its folder. */

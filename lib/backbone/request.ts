@@ -151,7 +151,7 @@ export function explainFailure(error: unknown, about: string): BackboneError {
   const message = error instanceof Error ? error.message : String(error)
   if (typeof status === 'number') return explainStatus(status, about, error)
   const code = findCode(error)
-  const why = error instanceof SlowAnswer ? message : ((code && reasons[code]) ?? message)
+  const why = (code && reasons[code]) ?? deepest(error)
   const proxy = process.env['HTTPS_PROXY'] ?? process.env['https_proxy']
   const hint = proxy && !process.env['NODE_USE_ENV_PROXY'] ? '; HTTPS_PROXY is used where NODE_USE_ENV_PROXY=1' : ''
   return new BackboneError(
@@ -173,8 +173,15 @@ export function explainStatus(status: number, about: string, cause?: unknown): B
       `${about}: the hub answered ${status}: there is no such repository, or it is private or gated; ` +
         'check the name, or set HF_TOKEN to a token that may read it',
     )
-  if (status === 404) return make('ERR_BACKBONE_NOT_FOUND', `${about}: the hub has no such repository, revision or file (404)`)
+  if (status === 404)
+    return make('ERR_BACKBONE_NOT_FOUND', `${about}: the hub has no such repository, revision or file (404)`)
   return make('ERR_BACKBONE_UNREACHABLE', `${about}: the hub answered ${status}; try again later`)
+}
+
+/** `fetch` says "fetch failed" of everything; why stands on the cause. */
+function deepest(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? deepest(error.cause) : error.message
 }
 
 /** The system's code, which stands on the cause of what `fetch` throws, or on one of several causes. */

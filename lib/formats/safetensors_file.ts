@@ -59,7 +59,7 @@ export class SafetensorsFile {
 
 async function readAt(handle: FileHandle, position: number, length: number, file: string): Promise<Uint8Array> {
   const bytes = new Uint8Array(length)
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const { bytesRead } = await handle.read(bytes, done, length - done, position + done).catch((cause: unknown) => {
       throw unreadable(file, cause)
     })

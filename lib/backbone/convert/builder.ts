@@ -29,7 +29,10 @@ export class OnnxBuilder {
 
   /** A tensor of the weights as it is. */
   weight({ name, shape, floats }: Weight): string {
-    this.#weights.set(name, source(name, shape, () => asBytes(floats())))
+    this.#weights.set(
+      name,
+      source(name, shape, () => asBytes(floats())),
+    )
     return name
   }
 
@@ -37,7 +40,10 @@ export class OnnxBuilder {
   transposed({ name, shape, floats }: Weight): string {
     const turned = `${name}.transposed`
     const [rows = 0, columns = 0] = shape
-    this.#weights.set(turned, source(turned, [columns, rows], () => transpose(floats(), rows, columns)))
+    this.#weights.set(
+      turned,
+      source(turned, [columns, rows], () => transpose(floats(), rows, columns)),
+    )
     return turned
   }
 
@@ -47,6 +53,7 @@ export class OnnxBuilder {
       const dim = dims.map((size) => (typeof size === 'string' ? { dimParam: size } : { dimValue: size }))
       return { name, type: { tensorType: { elemType, shape: { dim } } } }
     }
+    const read = new Set(this.#nodes.flatMap(({ input }) => input))
     const model: OnnxModel = {
       irVersion: 8,
       // Without a version: the same weights shall give the same bytes from any release, since runs name their sha256.
@@ -57,7 +64,7 @@ export class OnnxBuilder {
       graph: {
         name: 'encoder',
         node: this.#nodes,
-        initializer: [...this.#constants.values()],
+        initializer: [...this.#constants.values()].filter(({ name = '' }) => read.has(name)),
         input: inputs.map((name) => info(name, DataType.int64, ['batch', 'sequence'])),
         output: Object.entries(outputs).map(([name, dims]) => info(name, DataType.float, dims)),
         valueInfo: [],

@@ -151,7 +151,12 @@ function rejectOtherKinds(config: Config, file: string): void {
   if (typeof pruned === 'object' && pruned !== null && Object.keys(pruned).length > 0)
     throw unsupported(file, 'pruned_heads', 'absent or empty: all layers need all of their heads', pruned)
   if (isSet('quantization_config'))
-    throw unsupported(file, 'quantization_config', 'absent: training needs float weights', config['quantization_config'])
+    throw unsupported(
+      file,
+      'quantization_config',
+      'absent: training needs float weights',
+      config['quantization_config'],
+    )
   if (isSet('auto_map'))
     throw unsupported(file, 'auto_map', "absent: the model's own Python code is not run", config['auto_map'])
 }

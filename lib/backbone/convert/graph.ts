@@ -84,7 +84,10 @@ class EncoderGraph {
     const table = (name: string, rows: number) => graph.weight(this.#weights.get(name, [rows, embedding]))
     let sum = graph.node('Gather', 'embeddings.word', [table(names.word, vocabulary), 'input_ids'])
     if (tokenTypes > 0) {
-      const types = graph.node('Gather', 'embeddings.token_type', [table(names.tokenType, tokenTypes), 'token_type_ids'])
+      const types = graph.node('Gather', 'embeddings.token_type', [
+        table(names.tokenType, tokenTypes),
+        'token_type_ids',
+      ])
       sum = graph.node('Add', 'embeddings.with_types', [sum, types])
     }
     const places = graph.node('Gather', 'embeddings.position', [table(names.position, positions), this.#positions()])

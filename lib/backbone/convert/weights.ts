@@ -22,7 +22,11 @@ export class EncoderWeights {
   readonly #holders: ReadonlyMap<string, SafetensorsFile>
   readonly #prefix: string
 
-  private constructor(files: readonly SafetensorsFile[], holders: ReadonlyMap<string, SafetensorsFile>, prefix: string) {
+  private constructor(
+    files: readonly SafetensorsFile[],
+    holders: ReadonlyMap<string, SafetensorsFile>,
+    prefix: string,
+  ) {
     this.#files = files
     this.#holders = holders
     this.#prefix = prefix
@@ -126,7 +130,12 @@ async function listFiles(folder: string): Promise<string[]> {
  */
 export function parseIndex(text: string, file: string): string[] {
   const wrong = (what: string, cause?: unknown) =>
-    new BackboneError('ERR_BACKBONE_WEIGHTS', `${file}: not the index of safetensors files: ${what}`, { file }, { cause })
+    new BackboneError(
+      'ERR_BACKBONE_WEIGHTS',
+      `${file}: not the index of safetensors files: ${what}`,
+      { file },
+      { cause },
+    )
   let index: { weight_map?: unknown } | null
   try {
     index = JSON.parse(text) as typeof index
@@ -159,9 +168,13 @@ function findPrefix(names: Iterable<string>, folder: string): string {
     found.length === 0
       ? `no tensor "${marker}" among the ${all.length} in it`
       : `several encoders in it (${found.map((name) => `"${name}"`).join(', ')})`
-  throw new BackboneError('ERR_BACKBONE_WEIGHTS', `${folder}: the weights are not those of a BERT-like encoder: ${why}`, {
-    file: folder,
-    expected: marker,
-    found,
-  })
+  throw new BackboneError(
+    'ERR_BACKBONE_WEIGHTS',
+    `${folder}: the weights are not those of a BERT-like encoder: ${why}`,
+    {
+      file: folder,
+      expected: marker,
+      found,
+    },
+  )
 }
