@@ -1,6 +1,6 @@
 /** Backbones by name, from a hub on this machine that can be told to fail. */
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { bringBackbone, type FetchContext } from '../../lib/backbone/fetch.js'
 import { parseName } from '../../lib/backbone/names.js'
@@ -317,6 +317,27 @@ test('a cache that cannot be written says what to do', async (t) => {
   })
   t.like(error, { details: { folder: file, reason: 'ENOTDIR' } })
   t.is(hub.requests.length, 0)
+})
+
+test.serial('a cache that is read-only gives what it has, and takes nothing', async (t) => {
+  const { context, folder, bring } = await prepare(t)
+  await bring()
+  await chmod(dirname(context.cache), 0o755)
+  for (const name of ['some', '.incomplete', '.']) await chmod(join(context.cache, 'backbones', name), 0o555)
+  const isRoot = process.getuid!() === 0
+  // To root nothing is read-only.
+  if (isRoot) process.seteuid!(65534)
+  try {
+    t.like(await bring(), { folder, cached: true })
+    const error = await t.throwsAsync(bringBackbone(parseName('other/tiny')!, {}, context), {
+      code: 'ERR_BACKBONE_CACHE',
+      message: /it may not be written \(.*EACCES.*ONNX_ADAPTERS_CACHE/,
+    })
+    t.like(error, { details: { folder: context.cache, reason: 'EACCES' } })
+  } finally {
+    if (isRoot) process.seteuid!(0)
+    for (const name of ['.', 'some', '.incomplete']) await chmod(join(context.cache, 'backbones', name), 0o755)
+  }
 })
 
 test('a folder that somebody put into the cache counts', async (t) => {

@@ -9,6 +9,8 @@ export interface Fault {
   readonly status?: number
   /** The connection is cut after so many bytes of the body. */
   readonly cutAfter?: number
+  /** After so many bytes of the body nothing more comes. */
+  readonly holdAfter?: number
   /** No byte of an answer comes. */
   readonly silent?: boolean
   /** The header comes, then nothing. */
@@ -160,7 +162,8 @@ function sendFile({ content }: HubFile, { range }: HubRequest, fault: Fault, res
   response.flushHeaders()
   if (fault.stall) return
   const body = bytes.subarray(start, end)
-  if (fault.cutAfter === undefined || range === 'bytes=0-0') response.end(body)
+  if (fault.holdAfter !== undefined && range !== 'bytes=0-0') response.write(body.subarray(0, fault.holdAfter))
+  else if (fault.cutAfter === undefined || range === 'bytes=0-0') response.end(body)
   else response.write(body.subarray(0, fault.cutAfter), () => setTimeout(() => response.destroy(), 20))
 }
 
