@@ -31,6 +31,8 @@ export interface DownloadOptions {
 
 /** Tries in a row that bring nothing. */
 const mostTries = 4
+/** Tries at all: a connection that breaks more often is none. */
+const mostBreaks = 100
 
 /** Asked for a part, the server sent the whole. */
 export class RangeIgnored extends Error {}
@@ -101,7 +103,7 @@ async function bringBytes(file: RemoteFile, partial: string, options: DownloadOp
       if (isStorageError(error) || isFinal(error)) throw error
       if (error instanceof RangeIgnored) await rm(partial, { force: true })
       failures = done > before ? 1 : failures + 1
-      if (failures >= mostTries) throw error
+      if (failures >= mostTries || ++breaks >= mostBreaks) throw error
       await sleep(retryAfter * 2 ** (failures - 1), undefined, { ...(signal ? { signal } : {}) })
     }
   }

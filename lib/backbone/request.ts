@@ -151,6 +151,14 @@ export function explainFailure(error: unknown, about: string): BackboneError {
   const message = error instanceof Error ? error.message : String(error)
   if (typeof status === 'number') return explainStatus(status, about, error)
   const code = findCode(error)
+  if (error instanceof SyntaxError) {
+    return new BackboneError(
+      'ERR_BACKBONE_UNREACHABLE',
+      `${about}: the answer is not that of a hub (${message}); a proxy or a sign-in page may stand between, or HF_ENDPOINT be wrong`,
+      { url: about, reason: message },
+      { cause: error },
+    )
+  }
   const why = (code && reasons[code]) ?? deepest(error)
   const proxy = process.env['HTTPS_PROXY'] ?? process.env['https_proxy']
   const hint = proxy && !process.env['NODE_USE_ENV_PROXY'] ? '; HTTPS_PROXY is used where NODE_USE_ENV_PROXY=1' : ''

@@ -196,6 +196,15 @@ test('a hub that stumbles once is asked again', async (t) => {
   t.deepEqual(await readFile(join(scene.folder, 'onnx', 'model.onnx')), model)
 })
 
+test('a page in place of an answer, and a page in place of a file', async (t) => {
+  const scene = await prepare(t)
+  scene.hub.fault = () => ({ page: true })
+  await t.throwsAsync(scene.bring(), { code: 'ERR_BACKBONE_UNREACHABLE', message: /not that of a hub.*sign-in page/ })
+  scene.hub.fault = ({ path, range }) => (/resolve.*config\.json/.test(path) && !range ? { page: true } : undefined)
+  await t.throwsAsync(scene.bring(), { code: 'ERR_BACKBONE_CHECKSUM' })
+  t.deepEqual(await leftovers(scene), [])
+})
+
 test('a hub that does not answer is not waited for', async (t) => {
   const scene = await prepare(t)
   scene.hub.fault = () => ({ silent: true })
