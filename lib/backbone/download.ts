@@ -79,7 +79,7 @@ export async function downloadFile(file: RemoteFile, target: string, options: Do
 /** Appends to the partial file until it is as long as it should be. */
 async function bringBytes(file: RemoteFile, partial: string, options: DownloadOptions): Promise<void> {
   const { read, onBytes = () => {}, signal, retryAfter = 500 } = options
-  for (let failures = 0; ;) {
+  for (let failures = 0, breaks = 0; ;) {
     let done = await sizeOf(partial)
     onBytes(done)
     if (done >= file.bytes) break

@@ -295,6 +295,11 @@ test('weights of another kind are not even downloaded', async (t) => {
   t.true(events.some((event) => event.kind === 'warning' && /no tokenizer\.json/.test(event.message)))
 })
 
+test('a model that is none is called that', async (t) => {
+  const { bring } = await prepare(t, { ...files, 'model.onnx': 'version https://git-lfs.github.com/spec/v1' })
+  await t.throwsAsync(bring(), { code: 'ERR_ONNX_FORMAT', message: /not an ONNX model/ })
+})
+
 test('a repository without a model', async (t) => {
   const { bring } = await prepare(t, { ...files, 'pytorch_model.bin': 'pickled' })
   await t.throwsAsync(bring(), { code: 'ERR_BACKBONE_NO_MODEL', message: /neither onnx\/model\.onnx nor model\.onnx/ })
