@@ -141,7 +141,8 @@ function tellingLines(text: string): string {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '')
-  const errors = lines.filter((line) => /^error|no module named/i.test(line))
+  // Of what pip did not foresee it prints a traceback, whose last line says what it was.
+  const errors = lines.filter((line) => /^error(?!: exception)|no module named/i.test(line))
   return (errors.length > 0 ? errors.slice(-2) : lines.slice(-1)).join(' ')
 }
 
