@@ -3,8 +3,9 @@ import { trainableParts } from '../adapters/trainable.js'
 import { dataFiles } from '../data/readers/index.js'
 import { taskKinds } from '../data/tasks/index.js'
 import { train, type TrainResult } from '../train/train.js'
-import type { TrainOptions } from '../train/train_options.js'
+import { resolveTrainOptions, type TrainOptions } from '../train/train_options.js'
 import * as parse from './arguments.js'
+import { bringWithProgress } from './fetch_progress.js'
 import { count, print, printJson, table, type CommonOptions } from './io.js'
 import { showProgress } from './progress.js'
 
@@ -62,7 +63,10 @@ const plain = [
 export function trainCommand(): Command {
   return new Command('train')
     .description('trains adapters for a task on a frozen backbone')
-    .requiredOption('--backbone <path>', 'a folder with model.onnx and tokenizer.json, or an .onnx file')
+    .requiredOption(
+      '--backbone <path>',
+      'a folder with model.onnx and tokenizer.json, an .onnx file, or a name such as all-MiniLM-L6-v2',
+    )
     .requiredOption('--train <file>', `training data: ${dataFiles}`)
     .option('--validation <file>', 'data that picks the best epoch')
     .requiredOption('--output <folder>', 'where the run goes')
@@ -108,13 +112,17 @@ export function trainCommand(): Command {
 
 async function run(flags: TrainFlags, command: Command): Promise<void> {
   const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
+  const options = toOptions(flags)
+  // Wrong options are worth no download.
+  resolveTrainOptions(options)
+  await bringWithProgress(flags.backbone, quiet)
   const progress = showProgress(quiet)
   const stop = new AbortController()
   // The first interrupt finishes the step; a second one ends the process as usual.
   const interrupt = () => stop.abort(new Error('interrupted: the last finished epoch is kept'))
   process.once('SIGINT', interrupt)
   try {
-    const result = await train({ ...toOptions(flags), signal: stop.signal, onProgress: progress.listener })
+    const result = await train({ ...options, signal: stop.signal, onProgress: progress.listener })
     progress.stop()
     if (json) await printJson(result)
     else await print(describeResult(result))
