@@ -2,12 +2,12 @@
  * A reader of a document who does what it says: runs its blocks in order in one folder, where the names of real models
  * and data stand for tiny ones.
  */
-import { spawn } from 'node:child_process'
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import ts from 'typescript'
+import { run } from './child.js'
 import type { Block } from './document.js'
 import { asTsv, colourRows, roomyBackbone, temporaryFolder, writeFiles } from './folder.js'
 import { packagePath } from './shared.js'
@@ -100,7 +100,11 @@ export class Reader {
     // A document may train into one folder several times, each time as if it were the first.
     if (!/resume|overwrite/.test(block.text))
       for (const output of outputsOf(block.text)) await rm(join(this.folder, output), { recursive: true, force: true })
-    const { status, stdout, stderr } = await capture(command, args, this.folder)
+    const environment = {
+      PATH: [join(this.folder, 'bin'), process.env['PATH']].join(delimiter),
+      XDG_CACHE_HOME: join(this.folder, 'cache'),
+    }
+    const { status, stdout, stderr } = await run(command, args, { cwd: this.folder, environment })
     t.is(status, 0, `line ${block.line}:\n${block.text}\n${stdout}${stderr}`)
     return stdout
   }
@@ -116,27 +120,4 @@ async function ownPackage(): Promise<object> {
 function outputsOf(text: string): string[] {
   const pattern = /--output (runs\/\S+)|\boutput: '(runs\/[^']+)'/g
   return [...text.matchAll(pattern)].map(([, flag, option]) => (flag ?? option)!)
-}
-
-interface Outcome {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function capture(command: string, args: readonly string[], folder: string): Promise<Outcome> {
-  const environment = {
-    ...process.env,
-    PATH: [join(folder, 'bin'), process.env['PATH']].join(delimiter),
-    XDG_CACHE_HOME: join(folder, 'cache'),
-  }
-  return new Promise((finish, fail) => {
-    const child = spawn(command, args, { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
-    const text = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
-    }
-    child.once('error', fail)
-    child.once('close', (status) => finish({ status, ...text }))
-  })
 }
