@@ -1,15 +1,14 @@
 /** Installs the packed package into empty folders, in every way that npm has, and uses it there. */
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { Consumer, packTarballs, registryMissing } from '../support/consumer.js'
+import { Consumer, packTarballs, registryMissing, type Tarballs } from '../support/consumer.js'
 
 const missing = await registryMissing()
-const packed = await mkdtemp(join(tmpdir(), 'onnx-adapters-packed-'))
-const { plain, prebuilt } = await packTarballs(packed)
-test.after.always(() => rm(packed, { recursive: true, force: true }))
+let packed: Promise<Tarballs> | undefined
+const tarballs = () => (packed ??= packTarballs())
+test.after.always(async () => packed && rm((await packed).folder, { recursive: true, force: true }))
 
 function installs(title: string, body: (t: ExecutionContext) => Promise<void>): void {
   if (missing) test.skip(`${title}: ${missing}`, body)
@@ -26,7 +25,7 @@ async function works(t: ExecutionContext, consumer: Consumer): Promise<void> {
 }
 
 installs('with scripts: the prebuilt addon is taken, nothing is compiled', async (t) => {
-  const consumer = await Consumer.install(t, prebuilt)
+  const consumer = await Consumer.install(t, (await tarballs()).prebuilt)
   t.regex(consumer.log, /uses the prebuilt addon/)
   t.false(existsSync(join(consumer.folder, 'node_modules', 'onnx-adapters', 'build')))
   await works(t, consumer)
@@ -35,7 +34,7 @@ installs('with scripts: the prebuilt addon is taken, nothing is compiled', async
 })
 
 installs('without scripts and without ONNX Runtime: works, and says that nothing was compared', async (t) => {
-  const consumer = await Consumer.install(t, prebuilt, ['--ignore-scripts', '--omit=optional'])
+  const consumer = await Consumer.install(t, (await tarballs()).prebuilt, ['--ignore-scripts', '--omit=optional'])
   t.false(existsSync(join(consumer.folder, 'node_modules', 'onnxruntime-node')))
   const { stdout } = await consumer.command(['doctor'])
   t.regex(stdout, /onnxruntime-node +not installed/)
@@ -51,7 +50,7 @@ installs('without scripts and without ONNX Runtime: works, and says that nothing
 })
 
 installs('without scripts and without a prebuilt addon: the error names the command that builds one', async (t) => {
-  const consumer = await Consumer.install(t, plain, ['--ignore-scripts'])
+  const consumer = await Consumer.install(t, (await tarballs()).plain, ['--ignore-scripts'])
   const doctor = await consumer.command(['doctor'])
   t.is(doctor.status, 1)
   t.regex(doctor.stdout, /npx onnx-adapters build/)

@@ -1,6 +1,5 @@
 /** What compilers and bundlers see of the packed package. */
-import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import test, { type ExecutionContext } from 'ava'
@@ -12,8 +11,7 @@ import { run } from '../support/child.js'
 import { temporaryFolder } from '../support/folder.js'
 import { packagePath } from '../support/shared.js'
 
-const packed = await mkdtemp(join(tmpdir(), 'onnx-adapters-packed-'))
-const { plain } = await packTarballs(packed)
+const { folder: packed, plain } = await packTarballs()
 test.after.always(() => rm(packed, { recursive: true, force: true }))
 
 test('attw: types and code agree, however they are resolved', async (t) => {

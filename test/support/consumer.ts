@@ -1,5 +1,6 @@
 /** The package as others get it: packed, and installed into an empty folder. */
-import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { addonPath, describe } from '../../lib/runtime/binding.js'
@@ -24,21 +25,25 @@ async function pack(folder: string, into: string): Promise<string> {
 }
 
 export interface Tarballs {
-  /** As the sources give it. */
+  /** Where they lie; whoever packed them removes it. */
+  readonly folder: string
+  /** Without a prebuilt addon, as where there is none for the platform. */
   readonly plain: string
   /** With the addon of this machine as its prebuilt one. */
   readonly prebuilt: string
 }
 
-export async function packTarballs(folder: string): Promise<Tarballs> {
-  const plain = await pack(packageRoot, join(folder, 'plain'))
-  await succeed('tar', ['-xzf', plain, '-C', folder])
+export async function packTarballs(): Promise<Tarballs> {
+  const folder = await mkdtemp(join(tmpdir(), 'onnx-adapters-packed-'))
+  await succeed('tar', ['-xzf', await pack(packageRoot, join(folder, 'own')), '-C', folder])
   const unpacked = join(folder, 'package')
+  await rm(join(unpacked, 'prebuilds'), { recursive: true, force: true })
+  const plain = await pack(unpacked, join(folder, 'plain'))
   const place = join(unpacked, 'prebuilds', `${process.platform}-${process.arch}`)
   await mkdir(place, { recursive: true })
   describe() // So that the addon is loaded, and its file known.
   await copyFile(addonPath()!, join(place, 'onnx_adapters.node'))
-  return { plain, prebuilt: await pack(unpacked, join(folder, 'prebuilt')) }
+  return { folder, plain, prebuilt: await pack(unpacked, join(folder, 'prebuilt')) }
 }
 
 /** An empty folder with a tarball installed, and something to train on. */
