@@ -1,17 +1,18 @@
 import { dirname, join } from 'node:path'
-import { readFile } from 'node:fs/promises'
 import { Tokenizer } from '../data/tokenize.js'
 import { DataError } from '../errors.js'
 import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
-import { decodeModel, readModel } from '../onnx/read.js'
+import { readModel } from '../onnx/read.js'
 import { checkKeys } from '../options.js'
 import { encoderLimits } from '../train/batch.js'
 import { Backbone } from './backbone.js'
-import { externalLocations } from './reference.js'
-import { resolveBackbone, type BackboneFiles } from './resolve.js'
-import { hashFiles, verifyAgainstRuntime, type Verification } from './verify.js'
+import type { FetchOptions } from './fetch.js'
+import { hashModel } from './hash.js'
+import { locateBackbone } from './locate.js'
+import type { BackboneFiles } from './resolve.js'
+import { verifyAgainstRuntime, type Verification } from './verify.js'
 
-export interface LoadBackboneOptions {
+export interface LoadBackboneOptions extends FetchOptions {
   /** Compare with ONNX Runtime, where it is installed. @default true */
   readonly verify?: boolean
 }
@@ -20,12 +21,13 @@ export interface LoadBackboneOptions {
  * Loads a frozen encoder to share: finds its files, imports it, and compares what it computes with ONNX Runtime (the
  * result is remembered, so that a file is compared once).
  *
- * @param path a folder with `model.onnx` or `onnx/model.onnx`, or an `.onnx` file
- * @throws OnnxImportError ERR_ONNX_*; OptionError ERR_OPTION; DeviceError ERR_ADDON
+ * @param path a folder with `model.onnx` or `onnx/model.onnx`, or an `.onnx` file; or a name, as `fetchBackbone` takes
+ * them, of a backbone that is in the cache or is brought there
+ * @throws OnnxImportError ERR_ONNX_*; BackboneError ERR_BACKBONE_*; OptionError ERR_OPTION; DeviceError ERR_ADDON
  */
 export async function loadBackbone(path: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
-  checkKeys('loadBackbone', options, ['verify'])
-  const files = await resolveBackbone(path)
+  checkKeys('loadBackbone', options, ['verify', 'onProgress', 'signal'])
+  const files = await locateBackbone(path, options)
   const imported = importEncoder(await readModel(files.model))
   const backbone = new Backbone({
     name: files.name,
@@ -37,11 +39,6 @@ export async function loadBackbone(path: string, options: LoadBackboneOptions = 
   })
   if (options.verify ?? true) await backbone.verify()
   return backbone
-}
-
-async function hashModel(file: string): Promise<string> {
-  const model = decodeModel(await readFile(file), file)
-  return hashFiles([file, ...externalLocations(model).map((location) => join(dirname(file), location))])
 }
 
 /** @throws DataError ERR_TOKENIZER where there is none, or where it has ids that the encoder has no row for */

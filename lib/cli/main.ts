@@ -4,12 +4,21 @@ import { packageVersion } from '../version.js'
 import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
+import { fetchCommand } from './fetch.js'
 import { inspectCommand } from './inspect.js'
 import { reportError, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
 import { trainCommand } from './train.js'
 
-const commands = [doctorCommand, buildCommand, inspectCommand, trainCommand, evaluateCommand, predictCommand]
+const commands = [
+  doctorCommand,
+  buildCommand,
+  fetchCommand,
+  inspectCommand,
+  trainCommand,
+  evaluateCommand,
+  predictCommand,
+]
 
 function program(): Command {
   const root = new Command('onnx-adapters')

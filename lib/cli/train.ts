@@ -2,8 +2,9 @@ import { Command } from 'commander'
 import { trainableParts } from '../adapters/trainable.js'
 import { taskKinds } from '../data/tasks/index.js'
 import { train, type TrainResult } from '../train/train.js'
-import type { TrainOptions } from '../train/train_options.js'
+import { resolveTrainOptions, type TrainOptions } from '../train/train_options.js'
 import * as parse from './arguments.js'
+import { bringWithProgress } from './fetch_progress.js'
 import { count, print, printJson, table, type CommonOptions } from './io.js'
 import { showProgress } from './progress.js'
 
@@ -60,7 +61,10 @@ const plain = [
 export function trainCommand(): Command {
   return new Command('train')
     .description('trains adapters for a task on a frozen backbone')
-    .requiredOption('--backbone <path>', 'a folder with model.onnx and tokenizer.json, or an .onnx file')
+    .requiredOption(
+      '--backbone <path>',
+      'a folder with model.onnx and tokenizer.json, an .onnx file, or a name such as all-MiniLM-L6-v2',
+    )
     .requiredOption('--train <file>', 'training data: TSV with a header, .gz too')
     .option('--validation <file>', 'data that picks the best epoch')
     .requiredOption('--output <folder>', 'where the run goes')
@@ -105,13 +109,17 @@ export function trainCommand(): Command {
 
 async function run(flags: TrainFlags, command: Command): Promise<void> {
   const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
+  const options = toOptions(flags)
+  // Wrong options are worth no download.
+  resolveTrainOptions(options)
+  await bringWithProgress(flags.backbone, quiet)
   const progress = showProgress(quiet)
   const stop = new AbortController()
   // The first interrupt finishes the step; a second one ends the process as usual.
   const interrupt = () => stop.abort(new Error('interrupted: the last finished epoch is kept'))
   process.once('SIGINT', interrupt)
   try {
-    const result = await train({ ...toOptions(flags), signal: stop.signal, onProgress: progress.listener })
+    const result = await train({ ...options, signal: stop.signal, onProgress: progress.listener })
     progress.stop()
     if (json) printJson(result)
     else print(describeResult(result))

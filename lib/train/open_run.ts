@@ -1,14 +1,17 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
+import { isPortableName } from '../backbone/names.js'
 import { loadTask, type Task } from '../data/tasks/index.js'
-import { RunError } from '../errors.js'
+import { BackboneError, RunError } from '../errors.js'
 import { readCheckpoint } from './checkpoint.js'
-import { readAdapter, readRecord, type Parameters, type RunRecord } from './run.js'
+import { readAdapter, readRecord, runFiles, type Parameters, type RunRecord } from './run.js'
 import { Trainer } from './trainer.js'
 import type { TrainerOptions } from './trainer_options.js'
 
 export interface OpenRunOptions {
-  /** Where the backbone lies now, or one that is already loaded. @default where it lay in training */
+  /** Where the backbone lies now, or one that is already loaded. @default where it lay in training, else its name */
   readonly backbone?: string | Backbone
   readonly device?: TrainerOptions['device']
   readonly threads?: number
@@ -61,21 +64,36 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   return { record, task, backbone, model }
 }
 
+/** Of a run under way, the newest checkpoint; it may come to its end while we look. */
 async function readTensors(folder: string, record: RunRecord): Promise<Parameters> {
   if (record.status === 'complete') return readAdapter(folder, record)
-  return (await readCheckpoint(folder)).best
+  const file = join(folder, runFiles.checkpoint)
+  if (existsSync(file)) return (await readCheckpoint(folder)).best
+  const now = await readRecord(folder)
+  if (now.status === 'complete') return readAdapter(folder, now)
+  throw new RunError(
+    'ERR_RUN_MISSING',
+    `${folder}: this run was stopped, or is, before its first checkpoint: go on with it by train with "resume"`,
+    { file },
+  )
 }
 
+/** The backbone where it lay; where it is not there any more, one that has a name of the hub is found or brought again. */
 async function loadRecorded(folder: string, record: RunRecord, path: string, asked: boolean): Promise<Backbone> {
-  return loadBackbone(path).catch((cause: unknown) => {
-    if (asked || (cause as { code?: string }).code !== 'ERR_ONNX_MISSING') throw cause
-    throw new RunError(
+  const { name } = record.backbone
+  const isGone = (error: unknown) => !asked && (error as { code?: unknown }).code === 'ERR_ONNX_MISSING'
+  const lost = (cause: unknown, more: string) =>
+    new RunError(
       'ERR_RUN_BACKBONE',
-      `${folder}: its backbone "${record.backbone.name}" is not at ${path} any more; say where it is with "backbone"`,
-      {
-        file: path,
-      },
+      `${folder}: its backbone "${name}" is not at ${path} any more${more}; say where it is with "backbone"`,
+      { file: path, name },
       { cause },
     )
+  return loadBackbone(path).catch((error: unknown) => {
+    if (!isGone(error)) throw error
+    if (!isPortableName(name)) throw lost(error, '')
+    return loadBackbone(name).catch((cause: unknown) => {
+      throw cause instanceof BackboneError ? lost(cause, `, and ${cause.message}`) : cause
+    })
   })
 }
