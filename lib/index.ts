@@ -7,8 +7,15 @@ export { inspect, type Inspection, type InspectOptions } from './backbone/inspec
 export { loadBackbone, type LoadBackboneOptions } from './backbone/load.js'
 export type { FetchedBackbone } from './backbone/origin.js'
 export type { FetchEvent, FetchListener } from './backbone/progress.js'
-export type { Columns, DataSource, ExampleInput } from './data/example.js'
-export type { TaskKind, TaskOptions } from './data/tasks/index.js'
+export type { Columns, DataSource, ExampleInput, TextInput, WordsInput } from './data/example.js'
+export type {
+  ClassificationOptions,
+  MultilabelOptions,
+  RegressionOptions,
+  TaskKind,
+  TaskOptions,
+  TokenOptions,
+} from './data/tasks/index.js'
 export * from './errors.js'
 export { Predictor, type Prediction, type PredictInput } from './predict/predictor.js'
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js'

@@ -9,7 +9,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { root } from './native.mjs'
 import { recordings, runPrograms } from './programs.mjs'
-import { finish, need, runTests, sumOf } from './tally.mjs'
+import { countAva, finish, need, runTests } from './tally.mjs'
 
 const opTests = ['dist-test/test/ops/*.test.js']
 
@@ -32,7 +32,7 @@ async function runAva(patterns) {
   rmSync(recordings, { recursive: true, force: true })
   mkdirSync(recordings, { recursive: true })
   const environment = { ONNX_ADAPTERS_RECORD: recordings }
-  await runTests(process.execPath, [ava, ...patterns], { count: countTests, environment })
+  await runTests(process.execPath, [ava, ...patterns], { count: countAva, environment })
 }
 
 async function runPackageTests() {
@@ -40,17 +40,7 @@ async function runPackageTests() {
   rmSync(join(root, 'dist'), { recursive: true, force: true })
   compile('tsconfig.json')
   const config = join('test', 'package', 'ava.config.mjs')
-  await runTests(process.execPath, [ava, '--config', config], { count: countTests })
-}
-
-/** From ava's own lines; it prints no sum of those that passed when one failed. */
-function countTests(text) {
-  const broken = /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?|tests? remained pending|tests? timed out)/gm
-  return {
-    passed: [...text.matchAll(/^\s*✔ /gm)].length,
-    failed: sumOf(text, /^\s*(\d+) (?:tests?|hooks?) failed/gm) + sumOf(text, broken),
-    skipped: sumOf(text, /^\s*(\d+) tests? (?:skipped|todo)/gm),
-  }
+  await runTests(process.execPath, [ava, '--config', config], { count: countAva })
 }
 
 /** test/ops/linear.test.ts as the compiled file. */

@@ -31,6 +31,8 @@ export interface DownloadOptions {
 
 /** Tries in a row that bring nothing. */
 const mostTries = 4
+/** Tries at all: a connection that breaks more often is none. */
+const mostBreaks = 100
 
 /** Asked for a part, the server sent the whole. */
 export class RangeIgnored extends Error {}
@@ -77,7 +79,7 @@ export async function downloadFile(file: RemoteFile, target: string, options: Do
 /** Appends to the partial file until it is as long as it should be. */
 async function bringBytes(file: RemoteFile, partial: string, options: DownloadOptions): Promise<void> {
   const { read, onBytes = () => {}, signal, retryAfter = 500 } = options
-  for (let failures = 0; ;) {
+  for (let failures = 0, breaks = 0; ;) {
     let done = await sizeOf(partial)
     onBytes(done)
     if (done >= file.bytes) break
@@ -101,7 +103,7 @@ async function bringBytes(file: RemoteFile, partial: string, options: DownloadOp
       if (isStorageError(error) || isFinal(error)) throw error
       if (error instanceof RangeIgnored) await rm(partial, { force: true })
       failures = done > before ? 1 : failures + 1
-      if (failures >= mostTries) throw error
+      if (failures >= mostTries || ++breaks >= mostBreaks) throw error
       await sleep(retryAfter * 2 ** (failures - 1), undefined, { ...(signal ? { signal } : {}) })
     }
   }

@@ -169,7 +169,8 @@ async function bringFiles(
   context: FetchContext,
 ): Promise<Omit<Arrival, 'name'>> {
   if (name.kind === 'hub') {
-    emit({ kind: 'source', source: 'hub', from: `${context.hub.endpoint}/${name.repository}` })
+    if (!context.hub.offline)
+      emit({ kind: 'source', source: 'hub', from: `${context.hub.endpoint}/${name.repository}` })
     const { weights, files, commit } = await bringFromHub(name, staging, context.hub, emit, signal)
     const source = `hub:${name.repository}@${commit}`
     if (weights === undefined) return { source, files, converted: false }

@@ -194,6 +194,7 @@ class HubRepository {
     const request = patientFetch(boundedFetch(limits), mostTries, settings.retryAfter ?? 500)
     const common = { hubUrl: settings.endpoint, fetch: request, ...tokenOf(settings) }
     const { sha } = await hub.modelInfo({ ...common, name: repository, revision, additionalFields: ['sha'] })
+    if (typeof sha !== 'string') throw new SyntaxError('it names no commit')
     const files = new Map<string, Hub.ListFileEntry>()
     for await (const entry of hub.listFiles({ ...common, repo: repository, revision: sha, recursive: true }))
       if (entry.type === 'file') files.set(entry.path, entry)

@@ -68,12 +68,11 @@ async function download(
   const flags = ['--no-deps', '--only-binary', ':all:', '--no-cache-dir', '--no-input', '--progress-bar', 'off']
   const command = [...client, 'download', ...flags, '--retries', '2', '-d', folder, `${name}==${version}`]
   // pip says nothing of how far it is where nobody watches: the file that grows does.
-  const looking = setInterval(() => {
-    largestFile(folder).then(
-      (done) => emit({ kind: 'bytes', file: name, done: Math.min(done, bytes), total: bytes }),
-      () => {},
-    )
-  }, lookEvery)
+  const look = async () => {
+    const done = await largestFile(folder)
+    if (done < bytes) emit({ kind: 'bytes', file: name, done, total: bytes })
+  }
+  const looking = setInterval(() => void look().catch(() => {}), lookEvery)
   const environment = { TMPDIR: temporary, PIP_DISABLE_PIP_VERSION_CHECK: '1' }
   const { code, text } = await run(command, environment, signal).finally(() => clearInterval(looking))
   await rm(temporary, { recursive: true, force: true })
@@ -142,7 +141,8 @@ function tellingLines(text: string): string {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '')
-  const errors = lines.filter((line) => /^error|no module named/i.test(line))
+  // Of what pip did not foresee it prints a traceback, whose last line says what it was.
+  const errors = lines.filter((line) => /^error(?!: exception)|no module named/i.test(line))
   return (errors.length > 0 ? errors.slice(-2) : lines.slice(-1)).join(' ')
 }
 

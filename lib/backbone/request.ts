@@ -1,7 +1,7 @@
 /** HTTP with an end to waiting, and with failures told apart. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BackboneError } from '../errors.js'
+import { BackboneError, OnnxAdaptersError } from '../errors.js'
 
 export interface RequestLimits {
   /** For the connection and the first byte of an answer, in milliseconds. */
@@ -145,12 +145,20 @@ const reasons: Readonly<Record<string, string>> = {
  * An error of a request in words: what a network failure was, or what the hub answered.
  * @param about the URL or the repository asked for
  */
-export function explainFailure(error: unknown, about: string): BackboneError {
-  if (error instanceof BackboneError) return error
+export function explainFailure(error: unknown, about: string): Error {
+  if (error instanceof OnnxAdaptersError || isMistake(error)) return error
   const status = (error as { statusCode?: unknown }).statusCode
   const message = error instanceof Error ? error.message : String(error)
   if (typeof status === 'number') return explainStatus(status, about, error)
   const code = findCode(error)
+  if (error instanceof SyntaxError) {
+    return new BackboneError(
+      'ERR_BACKBONE_UNREACHABLE',
+      `${about}: the answer is not that of a hub (${message}); a proxy or a sign-in page may stand between, or HF_ENDPOINT be wrong`,
+      { url: about, reason: message },
+      { cause: error },
+    )
+  }
   const why = (code && reasons[code]) ?? deepest(error)
   const proxy = process.env['HTTPS_PROXY'] ?? process.env['https_proxy']
   const hint = proxy && !process.env['NODE_USE_ENV_PROXY'] ? '; HTTPS_PROXY is used where NODE_USE_ENV_PROXY=1' : ''
@@ -176,6 +184,12 @@ export function explainStatus(status: number, about: string, cause?: unknown): B
   if (status === 404)
     return make('ERR_BACKBONE_NOT_FOUND', `${about}: the hub has no such repository, revision or file (404)`)
   return make('ERR_BACKBONE_UNREACHABLE', `${about}: the hub answered ${status}; try again later`)
+}
+
+/** A mistake in this code is not the network's; what `fetch` throws is a TypeError too, but has a cause. */
+function isMistake(error: unknown): error is Error {
+  const isOdd = error instanceof TypeError && error.cause === undefined && !/URL/.test(error.message)
+  return isOdd || error instanceof ReferenceError || error instanceof RangeError
 }
 
 /** `fetch` says "fetch failed" of everything; why stands on the cause. */

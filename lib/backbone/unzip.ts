@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs'
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, createReadStream, fsyncSync, openSync, writeSync } from 'node:fs'
 import { Unzip, UnzipInflate } from 'fflate'
 
 /**

@@ -16,8 +16,8 @@ export function fetchCommand(): Command {
       const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
       const fetched = (await kindOf(name)) ? await fromPath(name, quiet) : await fromName(name, quiet)
       const { folder, source, bytes, sha256, cached } = fetched
-      if (json) printJson({ name, folder, source, bytes, sha256, cached })
-      else print(folder)
+      if (json) await printJson({ name, folder, source, bytes, sha256, cached })
+      else await print(folder)
     })
 }
 

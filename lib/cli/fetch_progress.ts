@@ -47,6 +47,7 @@ function showBar(): Shown {
   })
   const rate = new ByteRate()
   let file: string | undefined
+  let finished: string | undefined
   const stop = () => {
     if (file !== undefined) bar.stop()
     file = undefined
@@ -57,7 +58,7 @@ function showBar(): Shown {
       log(describeEvent(event))
       return
     }
-    if (event.total < worthABar) return
+    if (event.total < worthABar || event.file === finished) return
     const shown = { done: megabytes(event.done), size: megabytes(event.total), rate: rate.add(event) }
     if (file !== event.file) {
       stop()
@@ -65,7 +66,9 @@ function showBar(): Shown {
       bar.start(event.total, event.done, shown)
     }
     bar.update(event.done, shown)
-    if (event.done === event.total) stop()
+    if (event.done < event.total) return
+    finished = event.file
+    stop()
   }
   return { listener, stop }
 }

@@ -65,12 +65,7 @@ async function giveResult(output: string, record: RunRecord, emit: ProgressListe
   return { output, best: best!, history, parameters, throughput: throughput! }
 }
 
-function tellResume(
-  output: string,
-  { device }: Prepared,
-  earlier: Earlier | undefined,
-  emit: ProgressListener,
-): void {
+function tellResume(output: string, { device }: Prepared, earlier: Earlier | undefined, emit: ProgressListener): void {
   if (earlier === undefined) {
     const message = `${output}: there is no run to go on with yet; training starts from the beginning`
     emit({ kind: 'warning', code: 'WARN_RESUME_NOTHING', message })

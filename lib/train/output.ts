@@ -40,24 +40,25 @@ export async function claimOutput(folder: string, mode: OutputMode): Promise<Cla
   const made = await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
     throw writeError(folder, cause)
   })
-  const lock = await acquireLock(join(folder, lockName))
-  const release = async () => {
-    await lock.release()
+  const leave = async () => {
     if (made !== undefined) await removeEmpty(resolve(folder), resolve(made))
   }
+  let lock: Lock | undefined
   try {
+    lock = await acquireLock(join(folder, lockName))
     // Somebody may have written there since the first look.
     await checkContent(folder, mode)
-    await clear(folder, mode, lock)
+    await clear(folder, mode)
   } catch (error) {
-    await release()
+    await lock?.release()
+    await leave()
     throw error
   }
-  return { check: () => lock.check(), release }
+  const held = lock
+  return { check: () => held.check(), release: () => held.release().then(leave) }
 }
 
-async function clear(folder: string, mode: OutputMode, lock: Lock): Promise<void> {
-  await lock.check()
+async function clear(folder: string, mode: OutputMode): Promise<void> {
   try {
     for (const name of await readdir(folder)) if (isRemains(name)) await rm(join(folder, name), { force: true })
     if (mode !== 'overwrite') return

@@ -196,6 +196,15 @@ test('a hub that stumbles once is asked again', async (t) => {
   t.deepEqual(await readFile(join(scene.folder, 'onnx', 'model.onnx')), model)
 })
 
+test('a page in place of an answer, and a page in place of a file', async (t) => {
+  const scene = await prepare(t)
+  scene.hub.fault = () => ({ page: true })
+  await t.throwsAsync(scene.bring(), { code: 'ERR_BACKBONE_UNREACHABLE', message: /not that of a hub.*sign-in page/ })
+  scene.hub.fault = ({ path, range }) => (/resolve.*config\.json/.test(path) && !range ? { page: true } : undefined)
+  await t.throwsAsync(scene.bring(), { code: 'ERR_BACKBONE_CHECKSUM' })
+  t.deepEqual(await leftovers(scene), [])
+})
+
 test('a hub that does not answer is not waited for', async (t) => {
   const scene = await prepare(t)
   scene.hub.fault = () => ({ silent: true })
@@ -284,6 +293,11 @@ test('weights of another kind are not even downloaded', async (t) => {
   t.like(error, { details: { field: 'model_type' } })
   t.is(hub.downloads('model.safetensors').length, 0)
   t.true(events.some((event) => event.kind === 'warning' && /no tokenizer\.json/.test(event.message)))
+})
+
+test('a model that is none is called that', async (t) => {
+  const { bring } = await prepare(t, { ...files, 'model.onnx': 'version https://git-lfs.github.com/spec/v1' })
+  await t.throwsAsync(bring(), { code: 'ERR_ONNX_FORMAT', message: /not an ONNX model/ })
 })
 
 test('a repository without a model', async (t) => {

