@@ -19,8 +19,6 @@ const linePauses = [10_000, 60_000] as const
 /** Shows a training on standard error: a bar on a terminal, a line now and then elsewhere and in CI. */
 export function showProgress(quiet: boolean): ProgressView {
   if (quiet) return { listener: () => {}, say: () => {}, stop: () => {} }
-  // Whoever reads along may go away before the training ends.
-  process.stderr.on('error', () => {})
   const { CI, TERM } = process.env
   const isTerminal = process.stderr.isTTY && TERM !== 'dumb' && (CI === undefined || CI === '' || CI === 'false')
   return isTerminal ? showBar(process.stderr) : showLines()

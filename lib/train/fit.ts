@@ -1,6 +1,7 @@
 import { TrainError } from '../errors.js'
 import type { Dataset } from '../data/dataset.js'
 import type { Scores, Target, Task } from '../data/tasks/index.js'
+import { isBetter } from '../metrics/direction.js'
 import { scoreRows, type ForwardModel } from './score.js'
 import type { ProgressListener } from './progress.js'
 import type { Schedule } from './schedule.js'
@@ -182,7 +183,7 @@ async function finishEpoch(state: FitState, options: FitOptions): Promise<FitSta
   const before = performance.now()
   const scores = validation && (await evaluateEpoch(state, validation, options))
   const milliseconds = performance.now() - before
-  const isBest = scores === undefined || isBetter(scores.metrics[metric], state.best?.metrics[metric])
+  const isBest = scores === undefined || isBetter(metric, scores.metrics[metric], state.best?.metrics[metric])
   if (scores) {
     const rows = validation.inputIds.length
     emit({ kind: 'evaluation', epoch, rows, ...scores, best: isBest, milliseconds })
@@ -221,12 +222,6 @@ async function evaluateEpoch(state: FitState, validation: Dataset, options: FitO
     if (signal?.aborted && error === signal.reason) await stop(state, options)
     throw error
   }
-}
-
-/** The first of equals is the best; a metric that is not a number is worse than any number. */
-function isBetter(value: number | undefined, best: number | undefined): boolean {
-  if (!Number.isFinite(best)) return best === undefined || Number.isFinite(value)
-  return value! > best!
 }
 
 async function keep(state: FitState, best: boolean, { checkpoint, emit }: FitOptions): Promise<void> {

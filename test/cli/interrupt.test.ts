@@ -27,8 +27,24 @@ async function prepare(t: ExecutionContext, rows: number) {
 /** Tells when the command listens to signals. */
 const announce = 'process.on("newListener", (name) => name === "SIGINT" && process.stderr.write("listening\\n"))'
 
-function start(args: readonly string[]) {
-  return run(process.execPath, ['--import', `data:text/javascript,${encodeURIComponent(announce)}`, main, ...args])
+/** From the first signal on, a file that is synced is never done with it. */
+const hang = `
+import { open } from 'node:fs/promises'
+const handle = await open(process.execPath)
+const prototype = Object.getPrototypeOf(handle)
+await handle.close()
+const sync = prototype.sync
+let hanging = false
+process.on('SIGINT', () => (hanging = true))
+prototype.sync = function () {
+  if (!hanging) return sync.call(this)
+  process.stderr.write('syncing\\n')
+  return new Promise(() => setInterval(() => {}, 1000))
+}`
+
+/** The command, after a script that changes its world. */
+function start(args: readonly string[], script = announce) {
+  return run(process.execPath, ['--import', `data:text/javascript,${encodeURIComponent(script)}`, main, ...args])
 }
 
 function run(program: string, args: readonly string[]) {
@@ -81,14 +97,16 @@ for (const [signal, code] of [
 }
 
 test('twice: the end at once, and the last checkpoint stays', async (t) => {
-  // One step an epoch that takes a while.
-  const { output, args } = await prepare(t, 30_000)
-  const { child, text, ended, until } = start(args('--epochs', '9', '--batch-size', '30000', '--output', output))
+  const { output, args } = await prepare(t, 960)
+  const flags = ['--epochs', '60', '--batch-size', '4', '--checkpoint-steps', '0']
+  const { child, text, ended, until } = start(args(...flags, '--output', output), hang)
   const file = join(output, 'checkpoint.safetensors')
   await until(() => existsSync(file))
-  const kept = await readFile(file)
   child.kill('SIGINT')
-  await until(() => text.stderr.includes('once more ends at once'))
+  // In the middle of writing the checkpoint, which is the second one at least.
+  await until(() => text.stderr.includes('syncing'))
+  const kept = await readFile(file)
+  t.true((await readdir(output)).includes('run.lock'))
   await wait(120)
   child.kill('SIGINT')
   t.is(await ended, 130)

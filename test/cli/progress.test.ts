@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
 import { noTerminal, runInTerminal, screenOf } from '../support/terminal.js'
+import { testUnless } from '../support/unless.js'
 
 const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
@@ -32,8 +33,7 @@ function run([program, ...args]: readonly string[], env: NodeJS.ProcessEnv = {})
 const framesOf = (output: string) => [...output.matchAll(/\x1b\[1G([^\x1b]*)\x1b\[0K/g)].map(([, frame]) => frame!)
 
 for (const columns of [20, 40, 80, 200]) {
-  test(noTerminal ? `${columns} columns: ${noTerminal}` : `a terminal of ${columns} columns`, async (t) => {
-    if (noTerminal) return t.pass()
+  testUnless(noTerminal, `a terminal of ${columns} columns`, async (t) => {
     const { code, output } = await runInTerminal(await command(t, '--max-length', '8'), { columns })
     t.is(code, 0, output)
     const frames = framesOf(output)
@@ -58,8 +58,7 @@ for (const columns of [20, 40, 80, 200]) {
   })
 }
 
-test(noTerminal ? `a resize: ${noTerminal}` : 'a terminal that becomes narrower, then frames that fit', async (t) => {
-  if (noTerminal) return t.pass()
+testUnless(noTerminal, 'a terminal that becomes narrower, then frames that fit', async (t) => {
   const { code, output } = await runInTerminal(await command(t), { columns: 100, later: 30 })
   t.is(code, 0, output)
   const frames = framesOf(output).map((frame) => [...frame].length)
@@ -73,8 +72,7 @@ for (const [what, env] of [
   ['CI', { CI: 'true' }],
   ['a dumb terminal', { TERM: 'dumb' }],
 ] as const) {
-  test(noTerminal ? `${what}: ${noTerminal}` : `a terminal in ${what} gets lines, no bar`, async (t) => {
-    if (noTerminal) return t.pass()
+  testUnless(noTerminal, `a terminal in ${what} gets lines, no bar`, async (t) => {
     const { code, output } = await runInTerminal(await command(t), { columns: 80, env })
     t.is(code, 0)
     t.notRegex(output, /\x1b/)
@@ -82,8 +80,7 @@ for (const [what, env] of [
   })
 }
 
-test(noTerminal ? `a locale without blocks: ${noTerminal}` : 'a locale without block characters', async (t) => {
-  if (noTerminal) return t.pass()
+testUnless(noTerminal, 'a locale without block characters', async (t) => {
   const { output } = await runInTerminal(await command(t), { columns: 80, env: { LC_ALL: 'C' } })
   t.regex(output, /#+-* {2}\d+%/)
   t.notRegex(output, /[█░]/)

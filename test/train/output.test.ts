@@ -8,6 +8,7 @@ import { checkOutput, claimOutput } from '../../lib/train/output.js'
 import { temporaryFolder, writeFiles } from '../support/folder.js'
 import { failHandles, fillDisk, makeReadOnly, noMount, smallDisk } from '../support/full_disk.js'
 import { outcomeOf, prepareTraining, readJson } from '../support/training.js'
+import { serialTestUnless } from '../support/unless.js'
 
 test.serial('what a folder may hold', async (t) => {
   const folder = await temporaryFolder(t)
@@ -67,22 +68,17 @@ test.serial('an output that is a file, refused before any work', async (t) => {
     await t.throwsAsync(train({ ...options, output, ...more }), { code: 'ERR_OPTION', message: /is a file/ })
 })
 
-const asRoot = process.getuid?.() === 0
+const isRoot = process.getuid?.() === 0 ? 'root may write everywhere' : undefined
 
-test.serial(
-  asRoot ? 'a folder without permission: root has it everywhere' : 'a folder without permission is refused',
-  async (t) => {
-    if (asRoot) return t.pass()
-    const { folder, options } = await prepareTraining(t, { backbone: '/nowhere' })
-    const output = join(folder, 'locked')
-    await mkdir(output)
-    await chmod(output, 0o555)
-    await t.throwsAsync(train({ ...options, output }), { code: 'ERR_RUN_WRITE', message: /permission/ })
-  },
-)
+serialTestUnless(isRoot, 'a folder without permission is refused', async (t) => {
+  const { folder, options } = await prepareTraining(t, { backbone: '/nowhere' })
+  const output = join(folder, 'locked')
+  await mkdir(output)
+  await chmod(output, 0o555)
+  await t.throwsAsync(train({ ...options, output }), { code: 'ERR_RUN_WRITE', message: /permission/ })
+})
 
-test.serial(noMount ? `a read-only disk: ${noMount}` : 'a read-only disk is refused before any work', async (t) => {
-  if (noMount) return t.pass()
+serialTestUnless(noMount, 'a read-only disk is refused before any work', async (t) => {
   const { options } = await prepareTraining(t, { backbone: '/nowhere' })
   const disk = await smallDisk(t, '64k')
   makeReadOnly(disk)
@@ -90,8 +86,7 @@ test.serial(noMount ? `a read-only disk: ${noMount}` : 'a read-only disk is refu
   await t.throwsAsync(train({ ...options, output }), { code: 'ERR_RUN_WRITE', message: /read-only \(EROFS\)/ })
 })
 
-test.serial(noMount ? `a full disk: ${noMount}` : 'a disk that fills up', async (t) => {
-  if (noMount) return t.pass()
+serialTestUnless(noMount, 'a disk that fills up', async (t) => {
   const { options } = await prepareTraining(t)
   await train(options)
   const disk = await smallDisk(t, '512k')
@@ -125,8 +120,7 @@ test.serial(noMount ? `a full disk: ${noMount}` : 'a disk that fills up', async 
   t.deepEqual(await outcomeOf(output), await outcomeOf(options.output))
 })
 
-test.serial(noMount ? `a disk full from the start: ${noMount}` : 'a disk full from the start', async (t) => {
-  if (noMount) return t.pass()
+serialTestUnless(noMount, 'a disk full from the start', async (t) => {
   const { options } = await prepareTraining(t)
   const disk = await smallDisk(t, '64k')
   const filler = await fillDisk(disk)

@@ -8,7 +8,8 @@ import { readSafetensors } from '../../lib/formats/safetensors.js'
 import { readModel } from '../../lib/onnx/read.js'
 import { encodeModel } from '../../lib/onnx/write.js'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, tinyTokenizer, writeFiles } from '../support/folder.js'
-import { sharedMissing, sharedPath } from '../support/shared.js'
+import { lacksShared, sharedPath } from '../support/shared.js'
+import { serialTestUnless } from '../support/unless.js'
 
 interface Place {
   readonly folder: string
@@ -298,27 +299,23 @@ test.serial('a run whose backbone is another file', async (t) => {
 const miniLm = sharedPath('models', 'all-MiniLM-L6-v2')
 const trec = sharedPath('data', 'trec', 'train.tsv')
 
-test.serial(
-  miniLm && trec ? 'MiniLM begins to learn TREC' : `MiniLM does not learn TREC here: ${sharedMissing}`,
-  async (t) => {
-    if (!miniLm || !trec) return t.pass()
-    t.timeout(300_000)
-    const output = join(await temporaryFolder(t), 'trec')
-    const result = await train({
-      backbone: miniLm,
-      train: trec,
-      output,
-      trainRows: 320,
-      epochs: 2,
-      batchSize: 16,
-      learningRate: 3e-3,
-      head: { pool: 'mean' },
-    })
-    // 2 · 6 adapters of 2·64·384 + 384 + 64, 13 LayerNorms of 768, a head of 6·384 + 6.
-    t.is(result.parameters.trained, 595_200 + 9_984 + 2_310)
-    t.true(result.history[1]!.trainLoss < result.history[0]!.trainLoss)
-    const { metrics } = await evaluate({ run: output, data: trec.replace('train.tsv', 'dev.tsv') })
-    // Guessing the largest class gives 0.25.
-    t.true(metrics.accuracy! > 0.5, String(metrics.accuracy))
-  },
-)
+serialTestUnless(lacksShared(miniLm, trec), 'MiniLM begins to learn TREC', async (t) => {
+  t.timeout(300_000)
+  const output = join(await temporaryFolder(t), 'trec')
+  const result = await train({
+    backbone: miniLm!,
+    train: trec!,
+    output,
+    trainRows: 320,
+    epochs: 2,
+    batchSize: 16,
+    learningRate: 3e-3,
+    head: { pool: 'mean' },
+  })
+  // 2 · 6 adapters of 2·64·384 + 384 + 64, 13 LayerNorms of 768, a head of 6·384 + 6.
+  t.is(result.parameters.trained, 595_200 + 9_984 + 2_310)
+  t.true(result.history[1]!.trainLoss < result.history[0]!.trainLoss)
+  const { metrics } = await evaluate({ run: output, data: trec!.replace('train.tsv', 'dev.tsv') })
+  // Guessing the largest class gives 0.25.
+  t.true(metrics.accuracy! > 0.5, String(metrics.accuracy))
+})

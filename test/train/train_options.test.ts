@@ -59,6 +59,7 @@ const wrong: readonly [object, RegExp][] = [
   [{ maxLength: 0 }, /maxLength/],
   [{ seed: -1 }, /seed/],
   [{ threads: 0 }, /threads/],
+  [{ device: 'cpuu' }, /did you mean "cpu"/],
   [{ trainRows: 0 }, /trainRows/],
   [{ earlyStopping: 0 }, /earlyStopping/],
   [{ schedule: 'cosine' }, /schedule/],
