@@ -46,6 +46,8 @@ async function trainRun(options: TrainOptions, emit: ProgressListener): Promise<
     backbone,
     task: { kind: task.kind, outputs: task.outputs },
   })
+  // What is packed for the device is enough for the rest.
+  if (typeof given === 'string') backbone.release()
   try {
     const { output, signal } = options
     const device = resolveDevice(settings.trainer.device)

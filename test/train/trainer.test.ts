@@ -167,3 +167,15 @@ test('a learning rate must be a float32 number', async (t) => {
   t.is(trainer.stepCount, 0)
   await trainer.dispose()
 })
+
+test('a backbone that was released serves the models that are there, and no new ones', async (t) => {
+  const own = tinyBackbone()
+  const [kept, trainer] = await Promise.all([create(), create({ backbone: own })])
+  own.release()
+  for (const batch of [small, large]) t.deepEqual(await trainer.step(batch, rate), await kept.step(batch, rate))
+  t.is(firstDifferent(await trainer.tensors(), await kept.tensors()), undefined)
+  await t.throwsAsync(create({ backbone: own }), { code: 'ERR_DISPOSED', message: /load it again/ })
+  await t.throwsAsync(own.encoder(), { code: 'ERR_DISPOSED' })
+  await trainer.dispose()
+  await kept.dispose()
+})
