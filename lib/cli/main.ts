@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
 import { packageVersion } from '../version.js'
+import { benchCommand } from './bench.js'
 import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
@@ -9,7 +10,15 @@ import { reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
 import { trainCommand } from './train.js'
 
-const commands = [doctorCommand, buildCommand, inspectCommand, trainCommand, evaluateCommand, predictCommand]
+const commands = [
+  doctorCommand,
+  buildCommand,
+  inspectCommand,
+  trainCommand,
+  evaluateCommand,
+  predictCommand,
+  benchCommand,
+]
 
 function program(): Command {
   const root = new Command('onnx-adapters')

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
@@ -93,9 +94,18 @@ async function blameRecord<T>(folder: string, build: () => T | Promise<T>): Prom
   }
 }
 
+/** Of a run under way, the newest checkpoint; it may come to its end while we look. */
 async function readTensors(folder: string, record: RunRecord): Promise<Parameters> {
   if (record.status === 'complete') return readAdapter(folder, record)
-  return (await readCheckpoint(folder)).best
+  const file = join(folder, runFiles.checkpoint)
+  if (existsSync(file)) return (await readCheckpoint(folder)).best
+  const now = await readRecord(folder)
+  if (now.status === 'complete') return readAdapter(folder, now)
+  throw new RunError(
+    'ERR_RUN_MISSING',
+    `${folder}: this run was stopped, or is, before its first checkpoint: go on with it by train with "resume"`,
+    { file },
+  )
 }
 
 async function loadRecorded(folder: string, record: RunRecord, path: string, asked: boolean): Promise<Backbone> {

@@ -1,6 +1,7 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 #include "runtime/guards.h"
@@ -109,12 +110,29 @@ void Executor::run(size_t entry, const Batch& batch, const StepScalars& scalars)
   bind_inputs(bound, batch);
   scalars_ = scalars;
   if (program_.guard_bytes > 0) return run_watched(program_.entries[entry], bound);
+  if (!bound.milliseconds.empty()) return run_timed(bound);
   for (size_t i = 0; i < bound.calls.size(); ++i) bound.functions[i]->run(bound.calls[i]);
 }
 
 void Executor::run_watched(const Entry& entry, const BoundEntry& bound) const {
   for (size_t i = 0; i < bound.calls.size(); ++i) {
     run_guarded(program_, entry, entry.ops[i], *bound.functions[i], bound.calls[i], bound.scratch_bytes[i]);
+  }
+}
+
+void Executor::enable_timing() {
+  for (BoundEntry& bound : entries_) bound.milliseconds.assign(bound.calls.size(), 0.0);
+}
+
+// One reading of the clock between ops, so that nothing of the run is in no op's time.
+void Executor::run_timed(BoundEntry& bound) {
+  using Clock = std::chrono::steady_clock;
+  auto before = Clock::now();
+  for (size_t i = 0; i < bound.calls.size(); ++i) {
+    bound.functions[i]->run(bound.calls[i]);
+    const auto after = Clock::now();
+    bound.milliseconds[i] = std::chrono::duration<double, std::milli>(after - before).count();
+    before = after;
   }
 }
 

@@ -91,7 +91,13 @@ test.serial('a run learns, and its folder holds what it should', async (t) => {
   const kinds = lines.map((line) => (JSON.parse(line) as ProgressEvent).kind)
   t.is(kinds.filter((kind) => kind === 'step').length, 72)
   t.is(kinds.filter((kind) => kind === 'evaluation').length, 6)
-  t.deepEqual([...new Set(events.map(({ kind }) => kind))].sort(), ['checkpoint', 'evaluation', 'start', 'step'])
+  t.deepEqual([...new Set(events.map(({ kind }) => kind))].sort(), [
+    'checkpoint',
+    'evaluating',
+    'evaluation',
+    'start',
+    'step',
+  ])
 })
 
 test.serial('evaluate and predict give what training saw', async (t) => {
@@ -170,7 +176,7 @@ test.serial('the output folder', async (t) => {
   await t.notThrowsAsync(train({ ...options, overwrite: true }))
 })
 
-test.serial('a signal keeps the last finished epoch', async (t) => {
+test.serial('a signal keeps the last finished step', async (t) => {
   const { options } = await prepare(t)
   const stop = new AbortController()
   const onProgress = (event: ProgressEvent) => {
@@ -178,7 +184,10 @@ test.serial('a signal keeps the last finished epoch', async (t) => {
   }
   await t.throwsAsync(train({ ...options, signal: stop.signal, onProgress }), { message: 'enough' })
   t.deepEqual((await readdir(options.output)).sort(), ['checkpoint.safetensors', 'metrics.jsonl', 'run.json'])
-  t.like(await readJson(join(options.output, 'run.json')), { status: 'training' })
+  t.like(await readJson(join(options.output, 'run.json')), {
+    status: 'interrupted',
+    stopped: { step: 30, epoch: 3, message: 'enough' },
+  })
   t.is((await evaluate({ run: options.output, data: options.validation!, threads: 1 })).rows, 18)
 })
 
