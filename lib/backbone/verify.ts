@@ -176,9 +176,12 @@ export function runtimeVersion(): string | undefined {
   }
 }
 
-/** sha256 over files, one after the other, in hexadecimal. */
-export async function hashFiles(files: readonly string[]): Promise<string> {
+/** sha256 over files, one after the other, in hexadecimal; of files that were read already, their bytes may be given. */
+export async function hashFiles(files: readonly (string | Uint8Array)[]): Promise<string> {
   const hash = createHash('sha256')
-  for (const file of files) for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
+  for (const file of files) {
+    if (typeof file === 'string') for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
+    else hash.update(file)
+  }
   return hash.digest('hex')
 }

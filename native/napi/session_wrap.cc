@@ -19,8 +19,8 @@ namespace {
 struct RunResult {
   std::vector<StepResult> steps;
   std::vector<std::vector<float>> outputs;
-  std::optional<MemoryReport> memory;  // after a replan
   std::vector<std::vector<double>> op_milliseconds;  // without timing: empty
+  std::optional<MemoryReport> memory;  // after a replan
 
   Napi::Value to_js(Napi::Env env) const {
     auto losses = Napi::Float32Array::New(env, steps.size());

@@ -114,12 +114,6 @@ void Executor::run(size_t entry, const Batch& batch, const StepScalars& scalars)
   for (size_t i = 0; i < bound.calls.size(); ++i) bound.functions[i]->run(bound.calls[i]);
 }
 
-void Executor::run_watched(const Entry& entry, const BoundEntry& bound) const {
-  for (size_t i = 0; i < bound.calls.size(); ++i) {
-    run_guarded(program_, entry, entry.ops[i], *bound.functions[i], bound.calls[i], bound.scratch_bytes[i]);
-  }
-}
-
 void Executor::enable_timing() {
   for (BoundEntry& bound : entries_) bound.milliseconds.assign(bound.calls.size(), 0.0);
 }
@@ -133,6 +127,12 @@ void Executor::run_timed(BoundEntry& bound) {
     const auto after = Clock::now();
     bound.milliseconds[i] = std::chrono::duration<double, std::milli>(after - before).count();
     before = after;
+  }
+}
+
+void Executor::run_watched(const Entry& entry, const BoundEntry& bound) const {
+  for (size_t i = 0; i < bound.calls.size(); ++i) {
+    run_guarded(program_, entry, entry.ops[i], *bound.functions[i], bound.calls[i], bound.scratch_bytes[i]);
   }
 }
 

@@ -56,8 +56,8 @@ class Executor {
     std::vector<InputSlot> inputs;      // operands whose data each batch brings
     std::vector<Call> calls;
     std::vector<const OpFunctions*> functions;
-    std::vector<int64_t> scratch_bytes;  // of each op, at capacity
     std::vector<double> milliseconds;   // of each call, where times are noted
+    std::vector<int64_t> scratch_bytes;  // of each op, at capacity
     int64_t tokens = -1;                // what the shapes are bound to
     int64_t sequences = -1;
   };
@@ -66,8 +66,8 @@ class Executor {
   Operand bind_buffer(const Buffer& buffer) const;
   void bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences) const;
   void bind_inputs(BoundEntry& bound, const Batch& batch) const;
-  void run_watched(const Entry& entry, const BoundEntry& bound) const;
   static void run_timed(BoundEntry& bound);
+  void run_watched(const Entry& entry, const BoundEntry& bound) const;
   void check_ops(const Entry& entry, BoundEntry& bound);
 
   const Program& program_;
