@@ -3,7 +3,7 @@ import { Tokenizer } from '../data/tokenize.js'
 import { DataError } from '../errors.js'
 import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
 import { readModelFile } from '../onnx/read.js'
-import { checkKeys } from '../options.js'
+import { checkKeys, wrongOption } from '../options.js'
 import { encoderLimits } from '../train/batch.js'
 import { Backbone } from './backbone.js'
 import { resolveBackbone, type BackboneFiles } from './resolve.js'
@@ -23,6 +23,9 @@ export interface LoadBackboneOptions {
  */
 export async function loadBackbone(path: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
   checkKeys('loadBackbone', options, ['verify'])
+  const { verify = true } = options
+  if (typeof path !== 'string' || path === '') throw wrongOption('path', 'a folder or an .onnx file', path)
+  if (typeof verify !== 'boolean') throw wrongOption('verify', 'true or false', verify)
   const files = await resolveBackbone(path)
   const { model, bytes, external } = await readModelFile(files.model)
   const imported = importEncoder(model)
@@ -34,7 +37,7 @@ export async function loadBackbone(path: string, options: LoadBackboneOptions = 
     loadTokenizer: () => loadTokenizer(files, imported),
     verify: compare,
   })
-  if (options.verify ?? true) await backbone.verify()
+  if (verify) await backbone.verify()
   return backbone
 }
 
