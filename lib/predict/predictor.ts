@@ -98,7 +98,7 @@ export class Predictor {
    */
   async predict(inputs: readonly (string | PredictInput)[]): Promise<Prediction[]> {
     if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'the predictor has been disposed and cannot be used')
-    if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts, or of { text, textPair, task }', inputs)
+    if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts or inputs', inputs)
     const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, i + 1))
     return this.#inTurn(() => this.#judge(asked))
   }
