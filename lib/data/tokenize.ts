@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { DataError } from '../errors.js'
 import { BertNormalizer, BertPreTokenizer, CachedWordPiece, type BertNormalizerOptions } from './tokenizer/bert.js'
 import { Tokenizer as Library } from './tokenizer/library.js'
-import { addedTokens, fillTemplate, readTemplate, type Template } from './tokenizer/template.js'
+import { OffsetEncoder, type OffsetConfig, type TextTokens } from './tokenizer/offsets.js'
+import { addedTokens, fillTemplate, readTemplate, tokensBefore, type Template } from './tokenizer/template.js'
 import { longestFirst } from './tokenizer/truncate.js'
 
 /** A text as the encoder takes it; no padding. */
@@ -21,10 +22,7 @@ export interface EncodeOptions {
 }
 
 /** The parts of a tokenizer.json that decide the result; padding and truncation of the file are never applied. */
-interface TokenizerJson {
-  readonly normalizer?: ({ readonly type: string } & Partial<BertNormalizerOptions>) | null
-  readonly pre_tokenizer?: { readonly type: string } | null
-  readonly post_processor?: { readonly type: string } | null
+interface TokenizerJson extends OffsetConfig {
   readonly decoder?: unknown
   readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly single_word?: boolean }[]
   readonly model: { readonly type?: string; readonly vocab: object }
@@ -41,6 +39,8 @@ export class Tokenizer {
   readonly vocabularySize: number
   private readonly library: InstanceType<typeof Library>
   private readonly template: Template
+  private readonly makeOffsets: () => OffsetEncoder
+  private offsets: OffsetEncoder | undefined
 
   /**
    * @param json the parsed tokenizer.json
@@ -68,6 +68,7 @@ export class Tokenizer {
     }
     this.template = readTemplate(json.post_processor)
     this.library = makeLibrary(json, file)
+    this.makeOffsets = () => new OffsetEncoder(this.library, json, modelType(json.model), file)
     this.vocabularySize = largestId(json) + 1
   }
 
@@ -117,6 +118,26 @@ export class Tokenizer {
     const [keepA, keepB] = longestFirst(a.length, b.length, room)
     const truncated = keepA < a.length || keepB < b.length
     return { ...fillTemplate(items, truncated ? a.slice(0, keepA) : a, truncated ? b.slice(0, keepB) : b), truncated }
+  }
+
+  /**
+   * The tokens of one text, without special tokens, each with the range of the text that it stands for, in UTF-16 code
+   * units: what `text.slice(start, end)` takes. The ids are those of `ids(text)`. A range covers the characters that a
+   * token was made from, whatever they became; characters that are dropped belong to no token.
+   * @throws DataError ERR_TOKENIZER naming the part of the tokenizer that this is not known for: it is for BERT's
+   * normaliser and splitter with word pieces, and for byte-level BPE without a normaliser
+   */
+  tokens(text: string): TextTokens {
+    this.offsets ??= this.makeOffsets()
+    return this.offsets.encode(text)
+  }
+
+  /**
+   * A row of two texts from their token ids, with the special tokens, and where the second text begins in it.
+   */
+  joinPair(a: readonly number[], b: readonly number[]): Omit<EncodedText, 'truncated'> & { readonly pairAt: number } {
+    const { pair } = this.template
+    return { ...fillTemplate(pair, a, b), pairAt: tokensBefore(pair, 'B', a.length, b.length) }
   }
 
   /** Token ids of one text, without special tokens. */
