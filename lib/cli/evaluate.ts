@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { dataFiles } from '../data/readers/index.js'
 import type { Device } from '../runtime/device.js'
 import { evaluate } from '../train/evaluate.js'
 import * as parse from './arguments.js'
@@ -18,7 +19,7 @@ export function evaluateCommand(): Command {
   return new Command('evaluate')
     .description('loss and metrics of a run on labelled data')
     .argument('<run>', 'output folder of train')
-    .requiredOption('--data <file>', 'labelled data: TSV with a header, .gz too')
+    .requiredOption('--data <file>', `labelled data: ${dataFiles}`)
     .option('--backbone <path>', 'where its backbone lies now')
     .option('--text-column <name>', 'column of the text')
     .option('--text-pair-column <name>', 'column of the second text')

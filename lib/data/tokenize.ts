@@ -23,9 +23,21 @@ export interface EncodeOptions {
 
 /** The parts of a tokenizer.json that decide the result; padding and truncation of the file are never applied. */
 interface TokenizerJson extends OffsetConfig {
+  readonly pre_tokenizer?: PreTokenizerJson | null
   readonly decoder?: unknown
   readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly single_word?: boolean }[]
-  readonly model: { readonly type?: string; readonly vocab: object }
+  readonly model: {
+    readonly type?: string
+    readonly vocab: object
+    readonly unk_token?: string | null
+    readonly unk_id?: number | null
+  }
+}
+
+interface PreTokenizerJson {
+  readonly type: string
+  readonly add_prefix_space?: boolean
+  readonly pretokenizers?: readonly PreTokenizerJson[]
 }
 
 /**
@@ -41,6 +53,10 @@ export class Tokenizer {
   private readonly template: Template
   private readonly makeOffsets: () => OffsetEncoder
   private offsets: OffsetEncoder | undefined
+  /** For words that are split already: puts a space before each where that is part of a word's tokens. */
+  private words: InstanceType<typeof Library> | undefined
+  private readonly makeWords: () => InstanceType<typeof Library>
+  private readonly unknown: number | undefined
 
   /**
    * @param json the parsed tokenizer.json
@@ -70,6 +86,9 @@ export class Tokenizer {
     this.library = makeLibrary(json, file)
     this.makeOffsets = () => new OffsetEncoder(this.library, json, modelType(json.model), file)
     this.vocabularySize = largestId(json) + 1
+    const spaced = withSpaces(json.pre_tokenizer)
+    this.makeWords = () => (spaced ? makeLibrary({ ...json, pre_tokenizer: spaced }, file) : this.library)
+    this.unknown = unknownId(json)
   }
 
   /** @throws DataError ERR_DATA_MISSING, ERR_TOKENIZER */
@@ -133,11 +152,25 @@ export class Tokenizer {
   }
 
   /**
-   * A row of two texts from their token ids, with the special tokens, and where the second text begins in it.
+   * Token ids of a word of a text that is split already, without special tokens: as the word would get them in the middle
+   * of a text. A word that the normaliser leaves nothing of becomes the unknown token.
    */
-  joinPair(a: readonly number[], b: readonly number[]): Omit<EncodedText, 'truncated'> & { readonly pairAt: number } {
+  wordIds(word: string): number[] {
+    this.words ??= this.makeWords()
+    const ids = word === '' ? [] : this.words.encode(word, { add_special_tokens: false }).ids
+    return ids.length > 0 || this.unknown === undefined ? ids : [this.unknown]
+  }
+
+  /** A row of one text's tokens with the special tokens around them; `start` is the position of the first one. */
+  wrap(ids: readonly number[]): { inputIds: number[]; tokenTypeIds: number[]; start: number } {
+    const { single } = this.template
+    return { ...fillTemplate(single, ids, []), start: tokensBefore(single, 'A', ids.length) }
+  }
+
+  /** The same of two texts; `start` is the position of the second text's first token. */
+  wrapPair(a: readonly number[], b: readonly number[]): { inputIds: number[]; tokenTypeIds: number[]; start: number } {
     const { pair } = this.template
-    return { ...fillTemplate(pair, a, b), pairAt: tokensBefore(pair, 'B', a.length, b.length) }
+    return { ...fillTemplate(pair, a, b), start: tokensBefore(pair, 'B', a.length, b.length) }
   }
 
   /** Token ids of one text, without special tokens. */
@@ -196,6 +229,26 @@ function modelType(model: TokenizerJson['model']): string {
 function isTokenizerJson(json: unknown): json is TokenizerJson {
   const model = (json as Partial<TokenizerJson> | null)?.model
   return typeof model?.vocab === 'object' && model.vocab !== null
+}
+
+/**
+ * Byte-level splitters have the space in the token of the word after it: the same splitter with a space before each text,
+ * or undefined where it needs none.
+ */
+function withSpaces(splitter: PreTokenizerJson | null | undefined): PreTokenizerJson | undefined {
+  if (splitter?.type === 'ByteLevel') return { ...splitter, add_prefix_space: true }
+  if (splitter?.type !== 'Sequence') return undefined
+  const parts = splitter.pretokenizers ?? []
+  if (!parts.some(withSpaces)) return undefined
+  return { ...splitter, pretokenizers: parts.map((part) => withSpaces(part) ?? part) }
+}
+
+function unknownId({ model, added_tokens }: TokenizerJson): number | undefined {
+  const { vocab, unk_token, unk_id } = model
+  if (typeof unk_id === 'number') return unk_id
+  if (typeof unk_token !== 'string') return undefined
+  const added = added_tokens?.find(({ content }) => content === unk_token)
+  return added?.id ?? (vocab as Readonly<Record<string, number>>)[unk_token]
 }
 
 function largestId({ model, added_tokens }: TokenizerJson): number {

@@ -1,6 +1,7 @@
 import { TrainError } from '../errors.js'
 import type { Dataset } from '../data/dataset.js'
 import type { Scores, Target, Task } from '../data/tasks/index.js'
+import { isBetter } from '../metrics/direction.js'
 import { scoreRows, type ForwardModel } from './score.js'
 import type { ProgressListener } from './progress.js'
 import type { Schedule } from './schedule.js'
@@ -99,7 +100,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     if (validation) {
       const before = performance.now()
       scores = await scoreRows(model, task, validation, options.signal)
-      better = best === undefined || scores.metrics[options.metric]! > best.metrics[options.metric]!
+      better =
+        best === undefined || isBetter(options.metric, scores.metrics[options.metric]!, best.metrics[options.metric]!)
       emit({ kind: 'evaluation', epoch, ...scores, best: better, milliseconds: performance.now() - before })
     }
     if (better) best = { epoch, metrics: scores?.metrics ?? {} }

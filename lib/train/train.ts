@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
-import { checkSameKind, makeDataset, type Dataset } from '../data/dataset.js'
+import { checkPairs, isPair, makeDataset, type Dataset } from '../data/dataset.js'
 import { readExamples } from '../data/readers/index.js'
 import { taskFamily, type Task } from '../data/tasks/index.js'
+import { checkChoice } from '../options.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { countSteps, fit, type BestEpoch, type EpochRecord, type FitState, type Throughput } from './fit.js'
 import { MetricsLog } from './metrics_log.js'
@@ -87,10 +88,13 @@ async function loadData(
 ): Promise<LoadedData> {
   const { columns } = options
   const tokenizer = await backbone.tokenizer()
-  const examples = await readExamples(options.train, { columns, limit: settings.trainRows })
-  const held = options.validation === undefined ? undefined : await readExamples(options.validation, { columns })
-  checkSameKind(held ? [...examples, ...held] : examples)
-  const task = taskFamily(settings.task.kind).fit(settings.task, examples)
+  const family = taskFamily(settings.task.kind)
+  const read = { columns, fields: family.fields }
+  const examples = await readExamples(options.train, { ...read, limit: settings.trainRows })
+  const held = options.validation === undefined ? undefined : await readExamples(options.validation, read)
+  if (held) checkPairs(held, isPair(examples), 'the training data')
+  const task = family.fit(settings.task, examples)
+  if (settings.metric !== undefined) checkChoice('metric', settings.metric, task.metrics)
   const train = fitRowsToModel(await makeDataset(examples, task, tokenizer, maxLength), backbone)
   const validation = held && fitRowsToModel(await makeDataset(held, task, tokenizer, maxLength), backbone)
   const cut = train.truncated + (validation?.truncated ?? 0)
@@ -99,7 +103,7 @@ async function loadData(
     const message = `${cut} of ${rows} rows are longer than ${maxLength} tokens and were cut, the longer text first`
     emit({ kind: 'warning', code: 'WARN_TRUNCATED', message })
   }
-  return { task, train, validation, pair: examples[0]!.textPair !== undefined }
+  return { task, train, validation, pair: isPair(examples) }
 }
 
 interface Prepared extends LoadedData {

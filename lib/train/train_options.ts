@@ -5,6 +5,7 @@ import type { Backbone } from '../backbone/backbone.js'
 import type { Columns, DataSource } from '../data/example.js'
 import { taskFamily, type TaskKind, type TaskOptions } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
+import { heads } from '../heads/index.js'
 import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
 import type { ProgressListener } from './progress.js'
 import { schedules, type ScheduleName } from './schedule.js'
@@ -14,7 +15,7 @@ import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js
 export interface TrainOptions {
   /** A folder, an .onnx file, or a backbone that is already loaded. */
   readonly backbone: string | Backbone
-  /** A .tsv file (.gz too), or rows. */
+  /** A file (TSV, CSV, JSON Lines, CoNLL; .gz too), or rows. */
   readonly train: DataSource
   /** Picks the best epoch. @default none: the last epoch is kept */
   readonly validation?: DataSource
@@ -137,7 +138,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   // Adapters, trained parts, optimizer, dropout and the like: the trainer's own rules.
   resolveTrainerOptions({
     ...trainer,
-    task: { kind: task.kind, outputs: 2 },
+    task: { kind: task.kind, outputs: heads[task.kind].outputs ?? 2 },
     backbone: undefined as unknown as Backbone,
   })
   const count = { least: 1, integer: true }
@@ -214,6 +215,7 @@ function isSource(source: unknown): source is DataSource {
 
 function checkTask(task: TaskOptions, metric: string | undefined): string | undefined {
   const family = taskFamily(task.kind)
+  family.check(task)
   return metric === undefined ? undefined : checkChoice('metric', metric, family.metrics)
 }
 

@@ -72,14 +72,14 @@ test('tokenizers whose offsets are not known say why', async (t) => {
 })
 
 test('a row of a pair says where its second text begins', async (t) => {
-  for (const [name, pairAt] of [
+  for (const [name, start] of [
     ['bert', 4],
     ['roberta', 5],
   ] as const) {
     const tokenizer = await Tokenizer.load(golden(`tokenizer_${name}.json`))
-    const row = tokenizer.joinPair([7, 8], [9])
-    t.is(row.pairAt, pairAt)
-    t.is(row.inputIds[row.pairAt], 9)
+    const row = tokenizer.wrapPair([7, 8], [9])
+    t.is(row.start, start)
+    t.is(row.inputIds[row.start], 9)
     t.is(row.tokenTypeIds.length, row.inputIds.length)
   }
 })

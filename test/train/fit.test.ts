@@ -10,12 +10,19 @@ const task = taskFamily('classification').fit(
 )
 
 /** Rows of one token, whose number is the row; the target is its parity. */
-function dataset(rows: number): Dataset {
+function dataset(count: number): Dataset {
+  const rows = Array.from({ length: count }, (_, i) => ({
+    inputIds: [i],
+    tokenTypeIds: [0],
+    truncated: false,
+    target: i % 2,
+  }))
   return {
-    inputIds: Array.from({ length: rows }, (_, i) => [i]),
-    tokenTypeIds: Array.from({ length: rows }, () => [0]),
-    targets: Array.from({ length: rows }, (_, i) => i % 2),
-    tokens: rows,
+    inputIds: rows.map((row) => row.inputIds),
+    tokenTypeIds: rows.map((row) => row.tokenTypeIds),
+    targets: rows.map((row) => row.target),
+    examples: rows.map((row, i) => ({ example: { text: '', place: { row: i + 1 } }, rows: [row] })),
+    tokens: count,
     truncated: 0,
   }
 }

@@ -94,7 +94,7 @@ export function addedTokens(items: readonly TemplateItem[]): number {
 }
 
 /** Where the tokens of a text begin in a row that a template makes of `a` and `b` tokens. */
-export function tokensBefore(items: readonly TemplateItem[], text: 'A' | 'B', a: number, b: number): number {
+export function tokensBefore(items: readonly TemplateItem[], text: 'A' | 'B', a: number, b = 0): number {
   const lengthOf = (item: TemplateItem) => ('ids' in item ? item.ids.length : item.text === 'A' ? a : b)
   const end = items.findIndex((item) => 'text' in item && item.text === text)
   return items.slice(0, end).reduce((sum, item) => sum + lengthOf(item), 0)
