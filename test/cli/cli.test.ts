@@ -1,31 +1,9 @@
 /** The command line in child processes: what goes where, and the exit codes. */
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { cli } from '../support/cli.js'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
-
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
-
-interface Outcome {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function cli(args: readonly string[], input = ''): Promise<Outcome> {
-  return new Promise((finish, fail) => {
-    const child = spawn(process.execPath, [main, ...args])
-    const text = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
-    }
-    child.once('error', fail)
-    child.once('close', (code) => finish({ code, ...text }))
-    child.stdin.end(input)
-  })
-}
 
 async function prepare(t: ExecutionContext) {
   const folder = await temporaryFolder(t)
