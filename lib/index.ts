@@ -3,11 +3,21 @@
 export { Backbone, type EncoderOptions } from './backbone/backbone.js'
 export { inspect, type Inspection, type InspectOptions } from './backbone/inspect.js'
 export { loadBackbone, type LoadBackboneOptions } from './backbone/load.js'
-export type { Columns, DataSource, ExampleInput, TextInput, WordsInput } from './data/example.js'
 export type {
+  AnswerInput,
+  Columns,
+  DataSource,
+  ExampleInput,
+  QuestionInput,
+  TextInput,
+  WordsInput,
+} from './data/example.js'
+export type {
+  AnswerSpan,
   ClassificationOptions,
   MultilabelOptions,
   RegressionOptions,
+  SpanOptions,
   TaskKind,
   TaskOptions,
   TokenOptions,
