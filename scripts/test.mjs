@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { root } from './native.mjs'
 import { recordings, runPrograms } from './programs.mjs'
-import { finish, need, runTests, sumOf } from './tally.mjs'
+import { countAva, finish, need, runTests } from './tally.mjs'
 
 const opTests = ['dist-test/test/ops/*.test.js']
 
@@ -22,17 +22,7 @@ async function runAva(patterns) {
   mkdirSync(recordings, { recursive: true })
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const environment = { ONNX_ADAPTERS_RECORD: recordings }
-  await runTests(process.execPath, [ava, ...patterns], { count: countTests, environment })
-}
-
-/** From ava's own lines; it prints no sum of those that passed when one failed. */
-function countTests(text) {
-  const broken = /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?|tests? remained pending|tests? timed out)/gm
-  return {
-    passed: [...text.matchAll(/^\s*✔ /gm)].length,
-    failed: sumOf(text, /^\s*(\d+) (?:tests?|hooks?) failed/gm) + sumOf(text, broken),
-    skipped: sumOf(text, /^\s*(\d+) tests? (?:skipped|todo)/gm),
-  }
+  await runTests(process.execPath, [ava, ...patterns], { count: countAva, environment })
 }
 
 /** test/ops/linear.test.ts as the compiled file. */

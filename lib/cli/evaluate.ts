@@ -32,10 +32,10 @@ export function evaluateCommand(): Command {
       const columns = { text: textColumn, textPair: textPairColumn, label: labelColumn }
       const { metrics, rows, loss, truncated } = await evaluate({ run, data, columns, backbone, device, threads })
       if (truncated > 0 && !quiet) log(`warning: ${truncated} of ${rows} rows were cut to the length of training`)
-      if (json) printJson({ metrics, rows, loss })
+      if (json) await printJson({ metrics, rows, loss })
       else {
         const values = Object.entries(metrics).map(([name, value]): [string, string] => [name, value.toFixed(4)])
-        print(table([...values, ['loss', loss.toFixed(4)], ['rows', count(rows)]]))
+        await print(table([...values, ['loss', loss.toFixed(4)], ['rows', count(rows)]]))
       }
     })
 }

@@ -46,7 +46,7 @@ export function predictCommand(): Command {
         const asked = inputs.flatMap((row) => predictor.tasks.map((task) => ({ ...row, task })))
         const predictions = await predictor.predict(asked)
         for (const [i, prediction] of predictions.entries())
-          print(
+          await print(
             describeRow(inputs[Math.floor(i / predictor.tasks.length)]!, prediction, json, predictor.tasks.length > 1),
           )
       }

@@ -116,8 +116,8 @@ async function run(flags: TrainFlags, command: Command): Promise<void> {
   try {
     const result = await train({ ...toOptions(flags), signal: stop.signal, onProgress: progress.listener })
     progress.stop()
-    if (json) printJson(result)
-    else print(describeResult(result))
+    if (json) await printJson(result)
+    else await print(describeResult(result))
   } finally {
     progress.stop()
     process.removeListener('SIGINT', interrupt)

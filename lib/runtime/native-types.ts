@@ -84,6 +84,8 @@ export interface NativeRunResult {
   readonly milliseconds: Float64Array
   /** The entry's output buffer, flat; empty where it has none. */
   readonly outputs: readonly Float32Array[]
+  /** Of every op of the entry, in order; absent unless the session was made with `timing`. */
+  readonly opMilliseconds?: readonly Float64Array[]
 }
 
 /** The flat f32 buffers of a session. */
@@ -119,6 +121,12 @@ export interface NativeSession {
   write(slot: Slot, data: Float32Array): Promise<void>
   /** Another program for the same parameters: they and the moments are kept. Rejects without a change. */
   replan(program: Uint8Array): Promise<void>
+  /**
+   * The most floating-point operations a second that the session's threads reach in short windows of nothing but fused
+   * multiply-adds (two operations each) in registers, with the instructions its kernels use.
+   * @param milliseconds about how long to try, at most 60,000
+   */
+  measureRoof(milliseconds: number): Promise<number>
   memory(): NativeMemory
   statistics(): NativeStatistics
   /** The buffer itself, shared with native code: its content is defined only while no job runs. */
@@ -132,6 +140,8 @@ export interface NativeSessionOptions {
   readonly threads?: number
   /** Fills activations and scratch memory with NaN before each step, for tests. @default false */
   readonly poison?: boolean
+  /** Notes the time of every op: see `opMilliseconds`. @default false */
+  readonly timing?: boolean
 }
 
 export interface NativeAddon {

@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly threads: number
   /** Room to begin with; a larger batch plans again. @default 256 tokens, 16 sequences */
   readonly capacity?: Capacity
+  /** Notes the time of every op: `opMilliseconds` of a run. @default false */
+  readonly timing?: boolean
 }
 
 /** Capacities grow in these steps, so that batches of slightly different size share a plan. */
@@ -42,12 +44,12 @@ export class Session {
 
   /** @throws {DeviceError} ERR_ADDON, ERR_MEMORY, ERR_PROGRAM */
   static async create(options: SessionOptions): Promise<Session> {
-    const { entries, layout, weights, seed, threads } = options
+    const { entries, layout, weights, seed, threads, timing = false } = options
     const capacity = options.capacity ?? { tokens: tokenStep, sequences: sequenceStep }
     return atCallSite(async () => {
       await weights.ensure(weightUses(entries))
       const plan = planProgram(entries, layout, capacity)
-      const native = await addon().Session.create(weights.native, encode(plan, seed), { threads })
+      const native = await addon().Session.create(weights.native, encode(plan, seed), { threads, timing })
       return new Session(options, native, plan)
     })
   }
@@ -100,6 +102,12 @@ export class Session {
   async write(slot: Slot, data: Float32Array): Promise<void> {
     this.#checkUsable()
     return atCallSite(() => this.#native.write(slot, data))
+  }
+
+  /** Floating-point operations a second that the session's threads can do: see `NativeSession.measureRoof`. */
+  async measureRoof(milliseconds: number): Promise<number> {
+    this.#checkUsable()
+    return atCallSite(() => this.#native.measureRoof(milliseconds))
   }
 
   memory(): NativeMemory {

@@ -1,5 +1,6 @@
 #include "napi/session_wrap.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@ namespace {
 struct RunResult {
   std::vector<StepResult> steps;
   std::vector<std::vector<float>> outputs;
+  std::vector<std::vector<double>> op_milliseconds;  // without timing: empty
 
   Napi::Value to_js(Napi::Env env) const {
     auto losses = Napi::Float32Array::New(env, steps.size());
@@ -33,7 +35,19 @@ struct RunResult {
     result.Set("norms", norms);
     result.Set("milliseconds", milliseconds);
     result.Set("outputs", arrays);
+    if (!op_milliseconds.empty()) result.Set("opMilliseconds", op_times(env));
     return result;
+  }
+
+  Napi::Value op_times(Napi::Env env) const {
+    auto arrays = Napi::Array::New(env, op_milliseconds.size());
+    for (size_t i = 0; i < op_milliseconds.size(); ++i) {
+      const std::vector<double>& times = op_milliseconds[i];
+      auto array = Napi::Float64Array::New(env, times.size());
+      std::copy(times.begin(), times.end(), array.Data());
+      arrays.Set(static_cast<uint32_t>(i), array);
+    }
+    return arrays;
   }
 };
 
@@ -53,6 +67,8 @@ void run_steps(Session& session, const std::string& entry_name, const std::vecto
     }
     const auto output = session.output(entry);
     result.outputs.emplace_back(output.begin(), output.end());
+    const auto times = session.op_milliseconds(entry);
+    if (!times.empty()) result.op_milliseconds.emplace_back(times.begin(), times.end());
   }
 }
 
@@ -67,9 +83,9 @@ Napi::Function SessionWrap::define(Napi::Env env) {
       env, "Session",
       {StaticMethod<&SessionWrap::create>("create"), InstanceMethod<&SessionWrap::run>("run"),
        InstanceMethod<&SessionWrap::read>("read"), InstanceMethod<&SessionWrap::write>("write"),
-       InstanceMethod<&SessionWrap::replan>("replan"), InstanceMethod<&SessionWrap::memory>("memory"),
-       InstanceMethod<&SessionWrap::statistics>("statistics"), InstanceMethod<&SessionWrap::arena>("arena"),
-       InstanceMethod<&SessionWrap::dispose>("dispose")});
+       InstanceMethod<&SessionWrap::replan>("replan"), InstanceMethod<&SessionWrap::measure_roof>("measureRoof"),
+       InstanceMethod<&SessionWrap::memory>("memory"), InstanceMethod<&SessionWrap::statistics>("statistics"),
+       InstanceMethod<&SessionWrap::arena>("arena"), InstanceMethod<&SessionWrap::dispose>("dispose")});
 }
 
 SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionWrap>(info) {
@@ -95,6 +111,7 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& info) {
     const Napi::Object given = to_object(info[2], "options");
     options.threads = static_cast<int>(to_integer(given, "threads", 1, 1, 1024));
     options.poison = given.Get("poison").ToBoolean();
+    options.timing = given.Get("timing").ToBoolean();
   }
   const Napi::Object object = data.session.New({Napi::External<AddonData>::New(env, &data)});
   SessionWrap* const self = Unwrap(object);
@@ -211,6 +228,20 @@ Napi::Value SessionWrap::replan(const Napi::CallbackInfo& info) {
     report_memory(at, memory_.parameters + memory_.activations + memory_.scratch);
     return at.Undefined();
   };
+  return thread_->enqueue(env, std::move(job));
+}
+
+Napi::Value SessionWrap::measure_roof(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require_usable(env);
+  const double milliseconds = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+  if (!(milliseconds >= 0 && milliseconds <= 60e3)) {
+    throw to_js(env, {"ERR_OPTION", "milliseconds: expected a number from 0 to 60000", {{"option", "milliseconds"}}});
+  }
+  JobThread::Job job = job_keeping(Napi::Object::New(env));
+  auto rate = std::make_shared<double>(0);
+  job.work = [this, milliseconds, rate] { *rate = session_->measure_roof(milliseconds); };
+  job.value = [rate](Napi::Env at) -> Napi::Value { return Napi::Number::New(at, *rate); };
   return thread_->enqueue(env, std::move(job));
 }
 

@@ -25,6 +25,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value replan(const Napi::CallbackInfo& info);
+  Napi::Value measure_roof(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
   Napi::Value arena(const Napi::CallbackInfo& info);

@@ -32,11 +32,12 @@ struct PackFunctions {
                int64_t stride_k);
 };
 
-// Every instruction set defines these two in its namespace (cpu_table.cc).
-#define OA_DECLARE_CPU_TABLE(isa)          \
-  namespace isa {                          \
-  const OpFunctions* cpu_table();          \
-  const PackFunctions& pack_functions();   \
+// Every instruction set defines these in its namespace (cpu_table.cc, cpu/roof.cc).
+#define OA_DECLARE_CPU_TABLE(isa)                                \
+  namespace isa {                                                \
+  const OpFunctions* cpu_table();                                \
+  const PackFunctions& pack_functions();                         \
+  int64_t run_multiply_adds(ThreadPool& pool, int64_t rounds);   \
   }
 
 #ifdef OA_ISA

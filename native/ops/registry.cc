@@ -79,18 +79,19 @@ std::vector<OpInfo> parse_ops() {
 std::vector<CpuBackend> list_backends() {
   return {
 #ifdef OA_HAVE_AVX512
-      {"avx512", avx512::cpu_table(), avx512::pack_functions()},
+      {"avx512", avx512::cpu_table(), avx512::pack_functions(), avx512::run_multiply_adds},
 #endif
 #ifdef OA_HAVE_AVX2
-      {"avx2", avx2::cpu_table(), avx2::pack_functions()},
+      {"avx2", avx2::cpu_table(), avx2::pack_functions(), avx2::run_multiply_adds},
 #endif
 #ifdef OA_HAVE_AVX512_AS_AVX2
-      {"avx512_as_avx2", avx512_as_avx2::cpu_table(), avx512_as_avx2::pack_functions()},
+      {"avx512_as_avx2", avx512_as_avx2::cpu_table(), avx512_as_avx2::pack_functions(),
+       avx512_as_avx2::run_multiply_adds},
 #endif
 #ifdef OA_HAVE_NEON
-      {"neon", neon::cpu_table(), neon::pack_functions()},
+      {"neon", neon::cpu_table(), neon::pack_functions(), neon::run_multiply_adds},
 #endif
-      {"scalar", scalar::cpu_table(), scalar::pack_functions()},
+      {"scalar", scalar::cpu_table(), scalar::pack_functions(), scalar::run_multiply_adds},
   };
 }
 

@@ -52,6 +52,10 @@ struct CpuBackend {
   // major gives `packed` panels with (n = N, k = K, stride_n = K, stride_k = 1) and `packed_transposed` panels with
   // (n = K, k = N, stride_n = 1, stride_k = K).
   PackFunctions weights{};
+
+  // Keeps every thread of the pool at multiply-adds; returns their floating-point operations (cpu/roof.h).
+  int64_t (*run_multiply_adds)(ThreadPool& pool, int64_t rounds) = nullptr;
+
   int64_t packed_floats(int64_t n, int64_t k) const { return weights.packed_floats(n, k); }
   void pack(ThreadPool* pool, float* packed, const float* source, int64_t n, int64_t k, int64_t stride_n,
             int64_t stride_k) const {

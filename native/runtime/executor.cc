@@ -1,6 +1,7 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 
@@ -106,7 +107,24 @@ void Executor::run(size_t entry, const Batch& batch, const StepScalars& scalars)
   bind_shapes(bound, batch.tokens(), batch.sequences());
   bind_inputs(bound, batch);
   scalars_ = scalars;
+  if (!bound.milliseconds.empty()) return run_timed(bound);
   for (size_t i = 0; i < bound.calls.size(); ++i) bound.functions[i]->run(bound.calls[i]);
+}
+
+void Executor::enable_timing() {
+  for (BoundEntry& bound : entries_) bound.milliseconds.assign(bound.calls.size(), 0.0);
+}
+
+// One reading of the clock between ops, so that nothing of the run is in no op's time.
+void Executor::run_timed(BoundEntry& bound) {
+  using Clock = std::chrono::steady_clock;
+  auto before = Clock::now();
+  for (size_t i = 0; i < bound.calls.size(); ++i) {
+    bound.functions[i]->run(bound.calls[i]);
+    const auto after = Clock::now();
+    bound.milliseconds[i] = std::chrono::duration<double, std::milli>(after - before).count();
+    before = after;
+  }
 }
 
 std::span<const float> Executor::result(size_t entry, uint32_t number) const {

@@ -31,8 +31,14 @@ class Executor {
   int64_t scratch_bytes() const { return scratch_bytes_; }
   void set_scratch(char* scratch);
 
+  // From now on each run notes how long each of its ops takes.
+  void enable_timing();
+
   // Checks the batch (ERR_BATCH, ERR_CAPACITY), binds and runs every op. Allocates nothing unless it throws.
   void run(size_t entry, const Batch& batch, const StepScalars& scalars);
+
+  // Milliseconds of every op in the last run of `entry`; empty without timing.
+  std::span<const double> op_milliseconds(size_t entry) const { return entries_[entry].milliseconds; }
 
   // A buffer as the last run of `entry` left it, over the shape it had there.
   std::span<const float> result(size_t entry, uint32_t buffer) const;
@@ -50,6 +56,7 @@ class Executor {
     std::vector<InputSlot> inputs;      // operands whose data each batch brings
     std::vector<Call> calls;
     std::vector<const OpFunctions*> functions;
+    std::vector<double> milliseconds;   // of each call, where times are noted
     int64_t tokens = -1;                // what the shapes are bound to
     int64_t sequences = -1;
   };
@@ -59,6 +66,7 @@ class Executor {
   void bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences) const;
   void bind_inputs(BoundEntry& bound, const Batch& batch) const;
   void check_ops(const Entry& entry, const BoundEntry& bound);
+  static void run_timed(BoundEntry& bound);
 
   const Program& program_;
   const Weights& weights_;

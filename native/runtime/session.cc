@@ -41,6 +41,7 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
   plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, pool_);
   plan->scratch = Arena::allocate(static_cast<size_t>(plan->executor->scratch_bytes()), "the scratch memory of the ops");
   plan->executor->set_scratch(plan->scratch->data());
+  if (options_.timing) plan->executor->enable_timing();
   return plan;
 }
 
@@ -67,6 +68,26 @@ StepResult Session::run(size_t entry, const Batch& batch) {
   };
   const std::chrono::duration<double, std::milli> elapsed = Clock::now() - started;
   return {scalar(info.loss), scalar(info.norm), elapsed.count()};
+}
+
+double Session::measure_roof(double milliseconds) {
+  using Clock = std::chrono::steady_clock;
+  using Seconds = std::chrono::duration<double>;
+  // A window is long against waking the threads, and short against the time slices of what else the machine does.
+  constexpr double kWindow = 1e-3;
+  constexpr int64_t kMostRounds = int64_t{1} << 40;
+  const auto run = weights_->backend().run_multiply_adds;
+  const auto started = Clock::now();
+  double best = 0;
+  int64_t rounds = 1 << 12;
+  do {
+    const auto before = Clock::now();
+    const auto operations = static_cast<double>(run(pool_, rounds));
+    const double seconds = std::max(Seconds(Clock::now() - before).count(), 1e-9);
+    if (seconds < kWindow / 2 && rounds < kMostRounds) rounds *= 2;  // not a whole window yet
+    else best = std::max(best, operations / seconds);
+  } while (best == 0 || Seconds(Clock::now() - started).count() * 1e3 < milliseconds);
+  return best;
 }
 
 std::span<const float> Session::output(size_t entry) const {

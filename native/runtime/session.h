@@ -19,6 +19,8 @@ struct SessionOptions {
   int threads = 1;  // the calling thread counts
   // Fills activations and scratch with NaN before every step, so a test sees what is read before it is written.
   bool poison = false;
+  // Notes the time of every op of a step.
+  bool timing = false;
 };
 
 struct StepResult {
@@ -46,6 +48,13 @@ class Session {
 
   // The output buffer of the entry after its last run; empty where it has none. Valid until the next run.
   std::span<const float> output(size_t entry) const;
+
+  // Milliseconds of every op in the last run of the entry; empty without timing. Valid until the next run.
+  std::span<const double> op_milliseconds(size_t entry) const { return plan_->executor->op_milliseconds(entry); }
+
+  // The best rate of fused multiply-adds that all threads of this session reach together in short windows, over about
+  // so many milliseconds; floating-point operations a second, a multiply-add counting as two.
+  double measure_roof(double milliseconds);
 
   // Takes another program, as a rule one of larger capacity, for the same parameters: they and the moments are kept.
   // Throws like the constructor, and then nothing changed.

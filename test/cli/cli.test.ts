@@ -1,9 +1,11 @@
 /** The command line in child processes: what goes where, and the exit codes. */
 import { existsSync } from 'node:fs'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { cli } from '../support/cli.js'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
+import { testUnless } from '../support/unless.js'
 
 async function prepare(t: ExecutionContext) {
   const folder = await temporaryFolder(t)
@@ -75,6 +77,8 @@ test('inspect', async (t) => {
   t.regex(missing.stderr, /^error: ERR_ONNX_MISSING: /)
   t.notRegex(missing.stderr, /\n {4}at /)
   t.regex((await cli(['inspect', join(folder, 'absent'), '--debug'])).stderr, /\n {4}at /)
+  t.regex((await cli(['--debug', 'inspect', join(folder, 'absent')])).stderr, /\n {4}at /)
+  t.is((await cli(['--json', 'inspect', backbone])).stdout, stdout)
 })
 
 test('train, evaluate, predict', async (t) => {
@@ -120,13 +124,57 @@ test('train, evaluate, predict', async (t) => {
       [texts[1], 'blue', 'colours'],
     ],
   )
-  const file = await cli(['predict', run, '--input', dev])
-  t.is(file.stdout.trim().split('\n').length, 18)
+  const labelled = await cli(['predict', run, '--input', dev])
+  t.is(labelled.stdout.trim().split('\n').length, 18)
 
   await writeFiles(folder, { 'texts.txt': `${texts[1]}\n` })
   t.regex((await cli(['predict', run, '--input', join(folder, 'texts.txt')])).stdout, /^blue\t/)
   t.is((await cli(['predict', run])).code, 2)
   t.is((await cli(['predict', join(folder, 'absent'), 'text'])).code, 1)
+
+  const file = join(run, 'run.json')
+  await writeFile(file, (await readFile(file, 'utf8')).replace('"size": 8', '"size": 0'))
+  const tampered = await cli(['evaluate', run, '--data', dev])
+  t.is(tampered.code, 1, 'the fault is in a file, not in the usage')
+  t.true(tampered.stderr.startsWith(`error: ERR_RUN_RECORD: ${file}: `), tampered.stderr)
+})
+
+/** Runs a command whose reader takes one piece of its output, or none, and goes. */
+function unread(args: readonly string[], input: string, pieces: 0 | 1): Promise<Outcome> {
+  return new Promise((finish, fail) => {
+    const child = spawn(process.execPath, [main, ...args])
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
+    if (pieces === 0) child.stdout.destroy()
+    else child.stdout.once('data', () => child.stdout.destroy())
+    child.once('error', fail)
+    child.once('close', (code) => finish({ code, stdout: '', stderr }))
+    // The command may end before it has read all of this.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+  })
+}
+
+test('a reader that has seen enough ends the command without a word', async (t) => {
+  t.like(await unread(['doctor'], '', 0), { code: 0, stderr: '' })
+  const { run, train } = await prepare(t)
+  t.is((await cli([...train, '--epochs', '1', '--train-rows', '12'])).code, 0)
+  // More than a pipe holds, so that the command writes when nobody reads any more.
+  const texts = 'the red cat sees a dog .\n'.repeat(3000)
+  t.like(await unread(['predict', run, '--input', '-', '--json'], texts, 1), { code: 0, stderr: '' })
+})
+
+const full = '/dev/full'
+
+testUnless(existsSync(full) ? undefined : `this system has no ${full}`, 'a full disk is an error', async (t) => {
+  const disk = await open(full, 'w')
+  t.teardown(() => disk.close())
+  const child = spawn(process.execPath, [main, 'doctor'], { stdio: ['ignore', disk.fd, 'pipe'] })
+  let stderr = ''
+  child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
+  const code = await new Promise((finish) => child.once('close', finish))
+  t.is(code, 1)
+  t.regex(stderr, /^error: standard output cannot be written: .*no space left/)
 })
 
 test('options are checked before any work', async (t) => {

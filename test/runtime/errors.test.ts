@@ -1,6 +1,8 @@
 /** Wrong arguments throw at the call; what only the engine can see rejects. Both carry a code and details. */
+import { availableParallelism } from 'node:os'
 import test from 'ava'
-import { addon } from '../../lib/runtime/binding.js'
+import type { OptionError } from '../../lib/errors.js'
+import { addon, describe } from '../../lib/runtime/binding.js'
 import { resolveDevice, resolveThreads } from '../../lib/runtime/device.js'
 import type { NativeBatch } from '../../lib/runtime/native-types.js'
 import { plainSession } from '../support/plain_session.js'
@@ -92,7 +94,38 @@ test('weights that do not fit are refused, all or none', async (t) => {
 
 test('a device that cannot be used says why', (t) => {
   t.throws(() => resolveDevice('cuda'), { code: 'ERR_DEVICE', message: /without CUDA/ })
-  t.throws(() => resolveDevice(wrong('tpu')), { code: 'ERR_OPTION', message: /auto, cpu, cuda/ })
-  t.throws(() => resolveThreads(0), { code: 'ERR_OPTION' })
+  const unknown = t.throws<OptionError>(() => resolveDevice(wrong('cuba')), {
+    code: 'ERR_OPTION',
+    message: 'option "device" must be one of auto, cpu, cuda, not "cuba"; did you mean "cuda"?',
+  })
+  t.like(unknown.details, { option: 'device', got: 'cuba', expected: 'one of auto, cpu, cuda' })
+  t.throws(() => resolveDevice(wrong(null)), { code: 'ERR_OPTION' })
+})
+
+test('an instruction set that cannot be used says why', (t) => {
+  const description = { ...describe(), isas: ['scalar'], compiledIsas: ['avx2', 'scalar'] }
+  const resolveForced = (isa: string) => {
+    const before = process.env['ONNX_ADAPTERS_ISA']
+    process.env['ONNX_ADAPTERS_ISA'] = isa
+    try {
+      return resolveDevice('cpu', description)
+    } finally {
+      if (before === undefined) delete process.env['ONNX_ADAPTERS_ISA']
+      else process.env['ONNX_ADAPTERS_ISA'] = before
+    }
+  }
+  t.throws(() => resolveForced('avx2'), { code: 'ERR_DEVICE', message: /this CPU \(.*\) lacks it/ })
+  t.throws(() => resolveForced('scaler'), { code: 'ERR_DEVICE', message: /did you mean "scalar"/ })
+  t.is(resolveForced('scalar').isa, 'scalar')
+})
+
+test('threads are a whole number', (t) => {
+  const none = t.throws<OptionError>(() => resolveThreads(0), {
+    code: 'ERR_OPTION',
+    message: 'option "threads" must be a whole number of at least 1 and of at most 1024, not 0',
+  })
+  t.like(none.details, { option: 'threads', got: 0 })
+  for (const threads of [1.5, 1025, NaN, '2']) t.throws(() => resolveThreads(wrong(threads)), { code: 'ERR_OPTION' })
   t.is(resolveThreads(3), 3)
+  t.is(resolveThreads(), availableParallelism())
 })

@@ -148,5 +148,11 @@ test('a signal lets the step finish', async (t) => {
   }
   t.is(await t.throwsAsync(fit({ ...all, emit })), reason)
   t.is(model.batches.length, 4)
-  t.is(checkpoints.length, 1)
+  t.deepEqual(
+    checkpoints.map(([state, best]) => [state.epoch, state.step, state.current?.steps, best]),
+    [
+      [1, 3, undefined, true],
+      [1, 4, 1, false],
+    ],
+  )
 })
