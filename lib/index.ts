@@ -3,8 +3,15 @@
 export { Backbone, type EncoderOptions } from './backbone/backbone.js'
 export { inspect, type Inspection, type InspectOptions } from './backbone/inspect.js'
 export { loadBackbone, type LoadBackboneOptions } from './backbone/load.js'
-export type { Columns, DataSource, ExampleInput } from './data/example.js'
-export type { TaskKind, TaskOptions } from './data/tasks/index.js'
+export type { Columns, DataSource, ExampleInput, TextInput, WordsInput } from './data/example.js'
+export type {
+  ClassificationOptions,
+  MultilabelOptions,
+  RegressionOptions,
+  TaskKind,
+  TaskOptions,
+  TokenOptions,
+} from './data/tasks/index.js'
 export * from './errors.js'
 export { Predictor, type Prediction, type PredictInput } from './predict/predictor.js'
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js'

@@ -1,5 +1,6 @@
 // Child processes whose tests are counted, and the closing line `N passed, N failed, N skipped`.
 import { spawn, spawnSync } from 'node:child_process'
+import { stripVTControlCharacters } from 'node:util'
 import { root } from './native.mjs'
 
 const total = { passed: 0, failed: 0, skipped: 0 }
@@ -44,6 +45,21 @@ function watch(command, args, environment) {
     child.on('error', (error) => done({ status: 1, text: `${text}${error.message}` }))
     child.on('close', (status) => done({ status: status ?? 1, text }))
   })
+}
+
+/**
+ * What ava counted, from its output: the tests that passed and that were skipped by their lines, since its closing sums
+ * leave out the first when one failed, and all when it was killed; those that failed by its sums.
+ */
+export function countAva(output) {
+  const text = stripVTControlCharacters(output)
+  const count = (pattern) => [...text.matchAll(pattern)].length
+  const broken = /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?|tests? remained pending)/gm
+  return {
+    passed: count(/^\s*✔ (?!\[expected fail\])/gm),
+    failed: sumOf(text, /^\s*(\d+) (?:tests?|hooks?) failed/gm) + sumOf(text, broken),
+    skipped: count(/^\s*- \[(?:skip|todo)\] /gm),
+  }
 }
 
 /** The sum of a pattern's first group over a text. */

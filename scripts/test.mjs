@@ -8,9 +8,10 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { root } from './native.mjs'
 import { recordings, runPrograms } from './programs.mjs'
-import { finish, need, runTests, sumOf } from './tally.mjs'
+import { countAva, finish, need, runTests } from './tally.mjs'
 
-const opTests = ['dist-test/test/ops/*.test.js']
+// What is recorded for oa_replay.
+const recordedTests = ['dist-test/test/ops/*.test.js', 'dist-test/test/model/recording.test.js']
 
 /** Compiles, runs ava on the patterns (all files when empty) and records the op cases among them anew. */
 async function runAva(patterns) {
@@ -22,17 +23,7 @@ async function runAva(patterns) {
   mkdirSync(recordings, { recursive: true })
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const environment = { ONNX_ADAPTERS_RECORD: recordings }
-  await runTests(process.execPath, [ava, ...patterns], { count: countTests, environment })
-}
-
-/** From ava's own lines; it prints no sum of those that passed when one failed. */
-function countTests(text) {
-  const broken = /^\s*(\d+) (?:uncaught exceptions?|unhandled rejections?|tests? remained pending|tests? timed out)/gm
-  return {
-    passed: [...text.matchAll(/^\s*✔ /gm)].length,
-    failed: sumOf(text, /^\s*(\d+) (?:tests?|hooks?) failed/gm) + sumOf(text, broken),
-    skipped: sumOf(text, /^\s*(\d+) tests? (?:skipped|todo)/gm),
-  }
+  await runTests(process.execPath, [ava, ...patterns], { count: countAva, environment })
 }
 
 /** test/ops/linear.test.ts as the compiled file. */
@@ -46,11 +37,11 @@ async function main() {
   if (files.length > 0) await runAva(files.map(compiled))
   else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
-    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(opTests)
+    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(recordedTests)
     if (args.includes('--sanitizers')) for (const name of ['address', 'thread']) await runPrograms(name)
     if (args.includes('--arm64')) await runPrograms('arm64')
   } else {
-    await runAva(args.includes('--native') ? opTests : [])
+    await runAva(args.includes('--native') ? recordedTests : [])
     await runPrograms('release')
   }
   finish()

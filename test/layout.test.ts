@@ -159,16 +159,52 @@ test('an op has its rooms: lib, native, test', (t) => {
   t.deepEqual(missing, [])
 })
 
-test('CONTRIBUTING.md maps every folder of lib/ and native/', (t) => {
-  const map = read('CONTRIBUTING.md')
-  const missing = ['lib', 'native']
-    .flatMap((top) =>
-      readdirSync(packagePath(top), { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map((entry) => entry.name),
-    )
-    .filter((name) => !new RegExp(`\\b${name}/`).test(map))
+/** Rows of CONTRIBUTING.md's map: folders as full paths, and the files that the row names. */
+function mapRows(): { folders: string[]; named: string[] }[] {
+  const map = /^## The map\n(.*?)^## /ms.exec(read('CONTRIBUTING.md'))![1]!
+  const code = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!)
+  return map
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => {
+      const [, first = '', second = ''] = line.split(/(?<!\\)\|/)
+      return { folders: code(first), named: code(second).filter((name) => /^[\w/.-]+\.\w+$/.test(name)) }
+    })
+}
+
+/** Every folder of a tree, itself too, as full paths with a slash at the end. */
+function foldersOf(top: string): string[] {
+  if (!existsSync(packagePath(top))) return []
+  const below = readdirSync(packagePath(top), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== '__pycache__')
+    .map((entry) => relative(packageRoot, join(entry.parentPath, entry.name)))
+  return [top, ...below].map((folder) => `${folder}/`)
+}
+
+const mapped = ['lib', 'native', 'test', 'bench', 'scripts', 'docs']
+
+test('every folder has its place on the map of CONTRIBUTING.md', (t) => {
+  const named = new Set(mapRows().flatMap(({ folders }) => folders))
+  // The map says that test/ is as lib/, folder by folder.
+  const implied = new Set(foldersOf('lib').map((folder) => folder.replace(/^lib/, 'test')))
+  const missing = mapped.flatMap(foldersOf).filter((folder) => !named.has(folder) && !implied.has(folder))
   t.deepEqual(missing, [])
+})
+
+test('every place on the map of CONTRIBUTING.md is there', (t) => {
+  const rows = mapRows()
+  t.true(rows.length > 20)
+  const absent = rows.flatMap(({ folders, named }) => [
+    ...folders.filter((folder) => !folder.endsWith('/') || !existsSync(packagePath(folder))),
+    ...named.filter((name) => !folders.some((folder) => existsSync(packagePath(folder, name)))),
+  ])
+  t.deepEqual(absent, [])
+})
+
+test('a test that cannot run is skipped, never passed', (t) => {
+  const empty = new RegExp(['t\\.pa', 'ss\\(\\)'].join(''))
+  const wrong = files('test').filter((file) => file.endsWith('.ts') && empty.test(read(file)))
+  t.deepEqual(wrong, [])
 })
 
 test('nothing is left to do in the sources', (t) => {

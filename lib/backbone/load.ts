@@ -1,13 +1,11 @@
 import { dirname, join } from 'node:path'
-import { readFile } from 'node:fs/promises'
 import { Tokenizer } from '../data/tokenize.js'
 import { DataError } from '../errors.js'
 import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
-import { decodeModel, readModel } from '../onnx/read.js'
+import { readModelFile } from '../onnx/read.js'
 import { checkKeys } from '../options.js'
 import { encoderLimits } from '../train/batch.js'
 import { Backbone } from './backbone.js'
-import { externalLocations } from './reference.js'
 import { resolveBackbone, type BackboneFiles } from './resolve.js'
 import { hashFiles, verifyAgainstRuntime, type Verification } from './verify.js'
 
@@ -26,22 +24,18 @@ export interface LoadBackboneOptions {
 export async function loadBackbone(path: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
   checkKeys('loadBackbone', options, ['verify'])
   const files = await resolveBackbone(path)
-  const imported = importEncoder(await readModel(files.model))
+  const { model, bytes, external } = await readModelFile(files.model)
+  const imported = importEncoder(model)
   const backbone = new Backbone({
     name: files.name,
     file: files.model,
-    sha256: await hashModel(files.model),
+    sha256: await hashFiles([bytes, ...external]),
     imported,
     loadTokenizer: () => loadTokenizer(files, imported),
     verify: compare,
   })
   if (options.verify ?? true) await backbone.verify()
   return backbone
-}
-
-async function hashModel(file: string): Promise<string> {
-  const model = decodeModel(await readFile(file), file)
-  return hashFiles([file, ...externalLocations(model).map((location) => join(dirname(file), location))])
 }
 
 /** @throws DataError ERR_TOKENIZER where there is none, or where it has ids that the encoder has no row for */
@@ -71,13 +65,14 @@ async function loadTokenizer(files: BackboneFiles, { config }: ImportedEncoder):
 
 async function compare(backbone: Backbone): Promise<Verification> {
   const { imported, file, sha256 } = backbone
-  const { config, hiddenOutput, inputNames, fixedShape } = imported
+  const { config, hiddenOutput, hiddenIsGraphOutput, inputNames, fixedShape } = imported
   let encoder: Awaited<ReturnType<Backbone['encoder']>> | undefined
   try {
     return await verifyAgainstRuntime({
       file,
       sha256,
       value: hiddenOutput,
+      isGraphOutput: hiddenIsGraphOutput,
       inputNames,
       ...(fixedShape ? { fixedShape } : {}),
       half: config.weightType === 'f16',

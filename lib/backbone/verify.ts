@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs'
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { philox } from '../adapters/philox.js'
 import { OnnxImportError } from '../errors.js'
@@ -50,13 +50,12 @@ export async function verifyAgainstRuntime(subject: VerifySubject): Promise<Veri
   if (runtime === undefined)
     return { warning: notChecked('onnxruntime-node is not installed (npm install onnxruntime-node)') }
   const cache = join(cacheFolder(), 'verified', `${await cacheKey(subject, runtime)}.json`)
-  const difference = (await readCached(cache)) ?? (await measure(subject))
+  const cached = await readCached(cache)
+  const difference = cached ?? (await measure(subject))
   if (typeof difference === 'string') return { warning: notChecked(difference) }
   const { maxAbsDifference, largest } = difference
   judge(subject, maxAbsDifference, largest)
-  await mkdir(join(cacheFolder(), 'verified'), { recursive: true })
-    .then(() => writeAtomic(cache, JSON.stringify(difference)))
-    .catch(() => undefined) // A cache that cannot be written costs time, nothing else.
+  if (!cached) await remember(cache, difference)
   const scale = Math.max(1, largest)
   if (!subject.half && maxAbsDifference > warnAbove * scale) {
     return {
@@ -65,6 +64,13 @@ export async function verifyAgainstRuntime(subject: VerifySubject): Promise<Veri
     }
   }
   return { maxAbsDifference }
+}
+
+/** A cache that cannot be written costs time, nothing else. */
+async function remember(cache: string, difference: Difference): Promise<void> {
+  await mkdir(dirname(cache), { recursive: true })
+    .then(() => writeAtomic(cache, JSON.stringify(difference)))
+    .catch(() => undefined)
 }
 
 function notChecked(why: string): string {
@@ -170,9 +176,12 @@ export function runtimeVersion(): string | undefined {
   }
 }
 
-/** sha256 over files, one after the other, in hexadecimal. */
-export async function hashFiles(files: readonly string[]): Promise<string> {
+/** sha256 over files, one after the other, in hexadecimal; of files that were read already, their bytes may be given. */
+export async function hashFiles(files: readonly (string | Uint8Array)[]): Promise<string> {
   const hash = createHash('sha256')
-  for (const file of files) for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
+  for (const file of files) {
+    if (typeof file === 'string') for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
+    else hash.update(file)
+  }
   return hash.digest('hex')
 }

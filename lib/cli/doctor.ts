@@ -8,10 +8,10 @@ import { print, printJson, table, type CommonOptions } from './io.js'
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('what this install can do: versions, instruction set, threads, CUDA or why not, ONNX Runtime')
-    .action((_options: unknown, command: Command) => {
+    .action(async (_options: unknown, command: Command) => {
       const report = examine()
-      if (command.optsWithGlobals<CommonOptions>().json) printJson(report)
-      else print(describeReport(report))
+      if (command.optsWithGlobals<CommonOptions>().json) await printJson(report)
+      else await print(describeReport(report))
       if (!report.addon.ok) process.exitCode = 1
     })
 }

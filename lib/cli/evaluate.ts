@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { dataFiles } from '../data/readers/index.js'
 import type { Device } from '../runtime/device.js'
 import { evaluate } from '../train/evaluate.js'
 import * as parse from './arguments.js'
@@ -18,7 +19,7 @@ export function evaluateCommand(): Command {
   return new Command('evaluate')
     .description('loss and metrics of a run on labelled data')
     .argument('<run>', 'output folder of train')
-    .requiredOption('--data <file>', 'labelled data: TSV with a header, .gz too')
+    .requiredOption('--data <file>', `labelled data: ${dataFiles}`)
     .option('--backbone <path>', 'where its backbone lies now')
     .option('--text-column <name>', 'column of the text')
     .option('--text-pair-column <name>', 'column of the second text')
@@ -31,10 +32,10 @@ export function evaluateCommand(): Command {
       const columns = { text: textColumn, textPair: textPairColumn, label: labelColumn }
       const { metrics, rows, loss, truncated } = await evaluate({ run, data, columns, backbone, device, threads })
       if (truncated > 0 && !quiet) log(`warning: ${truncated} of ${rows} rows were cut to the length of training`)
-      if (json) printJson({ metrics, rows, loss })
+      if (json) await printJson({ metrics, rows, loss })
       else {
         const values = Object.entries(metrics).map(([name, value]): [string, string] => [name, value.toFixed(4)])
-        print(table([...values, ['loss', loss.toFixed(4)], ['rows', count(rows)]]))
+        await print(table([...values, ['loss', loss.toFixed(4)], ['rows', count(rows)]]))
       }
     })
 }

@@ -14,14 +14,14 @@ export function inspectCommand(): Command {
       const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
       if (options.plan) {
         const report = await reportPlan(path)
-        if (json) printJson(report)
-        else print(printPlanReport(report))
+        if (json) await printJson(report)
+        else await print(printPlanReport(report))
         return
       }
       const inspection = await inspect(path)
       if (inspection.warning && !quiet) log(`warning: ${inspection.warning}`)
-      if (json) printJson(inspection)
-      else print(describeInspection(inspection))
+      if (json) await printJson(inspection)
+      else await print(describeInspection(inspection))
     })
 }
 

@@ -7,14 +7,29 @@ export interface CommonOptions {
   readonly debug?: boolean
 }
 
-/** Results: standard output. */
-export function print(text: string): void {
-  process.stdout.write(`${text}\n`)
+/** Results: standard output. Settles when the text is on its way, so that a slow reader slows the work down. */
+export function print(text: string): Promise<void> {
+  return new Promise((done) => {
+    process.stdout.write(`${text}\n`, () => done())
+  })
 }
 
 /** Results for programs: one JSON document. */
-export function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2))
+export function printJson(value: unknown): Promise<void> {
+  return print(JSON.stringify(value, null, 2))
+}
+
+/**
+ * Ends the process where its results cannot be written any more: without a word where their reader has seen enough
+ * (`predict ... | head -1`). Logs that nobody reads stop nothing.
+ */
+export function watchStreams(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    log(`error: standard output cannot be written: ${error.message}`)
+    process.exit(1)
+  })
+  process.stderr.on('error', () => {})
 }
 
 /** Logs: standard error. */

@@ -6,7 +6,7 @@ import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
 import { inspectCommand } from './inspect.js'
-import { reportError, type CommonOptions } from './io.js'
+import { reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
 import { trainCommand } from './train.js'
 
@@ -24,12 +24,14 @@ function program(): Command {
   const root = new Command('onnx-adapters')
     .description('Train small task adapters on one frozen BERT, natively, reading and writing plain ONNX.')
     .version(packageVersion())
+  withCommonOptions(root)
   for (const make of commands) root.addCommand(withCommonOptions(make()))
   // Commands throw instead of ending the process, so that every way out is the one below.
   for (const command of [root, ...root.commands]) command.exitOverride().showHelpAfterError('(--help says more)')
   return root
 }
 
+/** The program has them and every command: they may stand before a command or after it. */
 function withCommonOptions(command: Command): Command {
   return command
     .option('--json', 'results for programs')
@@ -39,6 +41,7 @@ function withCommonOptions(command: Command): Command {
 
 /** Exit 0: success; 1: the work failed; 2: wrong usage. */
 async function main(): Promise<void> {
+  watchStreams()
   const root = program()
   try {
     await root.parseAsync()
@@ -47,7 +50,7 @@ async function main(): Promise<void> {
       process.exitCode = error.exitCode === 0 ? 0 : 2
       return
     }
-    const debug = root.commands.some((command) => command.opts<CommonOptions>().debug)
+    const debug = [root, ...root.commands].some((command) => command.opts<CommonOptions>().debug)
     process.exitCode = reportError(error, debug)
   }
 }

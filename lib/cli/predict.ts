@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
-import { readExamples } from '../data/readers/index.js'
+import type { Columns, TextInput, WordsInput } from '../data/example.js'
+import { dataFiles, isDataFile, readExamples } from '../data/readers/index.js'
 import { readLines } from '../data/readers/lines.js'
+import { taskFamily } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
-import { Predictor, type Prediction, type PredictInput } from '../predict/predictor.js'
+import { Predictor, type Prediction } from '../predict/predictor.js'
 import type { Device } from '../runtime/device.js'
 import { runFiles } from '../train/run.js'
 import * as parse from './arguments.js'
@@ -13,6 +15,8 @@ import { print, type CommonOptions } from './io.js'
 
 interface PredictFlags {
   readonly input?: string
+  readonly textColumn?: string
+  readonly textPairColumn?: string
   readonly backbone?: string
   readonly device?: Device
   readonly threads?: number
@@ -23,26 +27,28 @@ const rowsAtOnce = 256
 
 export function predictCommand(): Command {
   return new Command('predict')
-    .description('labels and scores of texts; several runs of one backbone may be named')
+    .description('labels, values or tags of texts; several runs of one backbone may be named')
     .argument('<run...>', 'output folders of train, then texts')
-    .option(
-      '--input <file>',
-      'texts: one a line (a tab before a second text), or TSV with a header; - for standard input',
-    )
+    .option('--input <file>', `texts: ${dataFiles}; or one a line, a tab before a second text; - for standard input`)
+    .option('--text-column <name>', 'column of the text, where it has not a usual name')
+    .option('--text-pair-column <name>', 'column of the second text')
     .option('--backbone <path>', 'where the backbone lies now')
     .option('--device <name>', 'auto, cpu, cuda (default: auto)')
     .option('--threads <n>', '(default: all)', parse.number)
     .action(async (words: string[], flags: PredictFlags, command: Command) => {
       const { json = false } = command.optsWithGlobals<CommonOptions>()
-      const { input, backbone, device, threads } = flags
+      const { input, textColumn, textPairColumn, backbone, device, threads } = flags
       const { runs, texts } = splitArguments(words, input !== undefined)
       await using predictor = await Predictor.load(runs, { backbone, device, threads })
-      const rows = input === undefined ? fromList(texts) : readInput(input)
+      const columns = { text: textColumn, textPair: textPairColumn }
+      const rows = input === undefined ? fromList(texts) : readInput(input, columns, predictor)
       for await (const inputs of groups(rows)) {
         const asked = inputs.flatMap((row) => predictor.tasks.map((task) => ({ ...row, task })))
         const predictions = await predictor.predict(asked)
         for (const [i, prediction] of predictions.entries())
-          print(describeRow(asked[i]!, prediction, json, predictor.tasks.length > 1))
+          await print(
+            describeRow(inputs[Math.floor(i / predictor.tasks.length)]!, prediction, json, predictor.tasks.length > 1),
+          )
       }
     })
 }
@@ -64,13 +70,18 @@ function splitArguments(words: readonly string[], onlyRuns: boolean): { runs: st
   return { runs, texts }
 }
 
-async function* fromList(texts: readonly string[]): AsyncGenerator<PredictInput> {
+/** A row to predict: a text, two texts, or words; never with a label. */
+type Row = TextInput | WordsInput
+
+async function* fromList(texts: readonly string[]): AsyncGenerator<Row> {
   for (const text of texts) yield { text }
 }
 
-async function* readInput(file: string): AsyncGenerator<PredictInput> {
-  if (/\.tsv(\.gz)?$/i.test(file)) {
-    for (const { text, textPair } of await readExamples(file, { needsLabel: false })) yield { text, textPair }
+async function* readInput(file: string, columns: Columns, predictor: Predictor): AsyncGenerator<Row> {
+  if (isDataFile(file)) {
+    const { fields } = taskFamily(predictor.kind(predictor.tasks[0]!))
+    for (const { text, textPair, words } of await readExamples(file, { fields, columns, needsLabel: false }))
+      yield words ? { tokens: words } : { text, textPair }
     return
   }
   const lines = file === '-' ? createInterface({ input: process.stdin, crlfDelay: Infinity }) : readLines(file)
@@ -80,8 +91,8 @@ async function* readInput(file: string): AsyncGenerator<PredictInput> {
   }
 }
 
-async function* groups(rows: AsyncIterable<PredictInput>): AsyncGenerator<PredictInput[]> {
-  let group: PredictInput[] = []
+async function* groups(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {
+  let group: Row[] = []
   for await (const row of rows) {
     group.push(row)
     if (group.length === rowsAtOnce) {
@@ -92,10 +103,18 @@ async function* groups(rows: AsyncIterable<PredictInput>): AsyncGenerator<Predic
   if (group.length > 0) yield group
 }
 
-function describeRow({ text, textPair }: PredictInput, prediction: Prediction, json: boolean, named: boolean): string {
-  if (json) return JSON.stringify({ text, textPair, ...prediction })
-  const { task, label, scores } = prediction
-  const score = label === undefined ? undefined : scores?.[label]
-  const fields = [named ? task : undefined, label, score?.toFixed(4), text, textPair]
+function describeRow(row: Row, prediction: Prediction, json: boolean, named: boolean): string {
+  if (json) return JSON.stringify({ ...row, ...prediction })
+  const texts = 'tokens' in row ? [row.tokens.join(' ')] : [row.text, row.textPair]
+  const fields = [named ? prediction.task : undefined, ...describePrediction(prediction), ...texts]
   return fields.filter((field) => field !== undefined).join('\t')
+}
+
+/** The columns of a prediction, by what it holds. */
+function describePrediction({ label, labels, scores = {}, value, tags }: Prediction): string[] {
+  const score = (name: string) => scores[name]!.toFixed(4)
+  if (label !== undefined) return [label, score(label)]
+  if (labels) return [labels.map((name) => `${name} ${score(name)}`).join(', ') || '(none)']
+  if (value !== undefined) return [value.toFixed(4)]
+  return [(tags ?? []).join(' ')]
 }

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { trainableParts } from '../adapters/trainable.js'
+import { dataFiles } from '../data/readers/index.js'
 import { taskKinds } from '../data/tasks/index.js'
 import { train, type TrainResult } from '../train/train.js'
 import type { TrainOptions } from '../train/train_options.js'
@@ -16,6 +17,7 @@ interface TrainFlags {
   readonly task?: string
   readonly labels?: string[]
   readonly positiveLabel?: string
+  readonly labelSeparator?: string
   readonly textColumn?: string
   readonly textPairColumn?: string
   readonly labelColumn?: string
@@ -61,12 +63,13 @@ export function trainCommand(): Command {
   return new Command('train')
     .description('trains adapters for a task on a frozen backbone')
     .requiredOption('--backbone <path>', 'a folder with model.onnx and tokenizer.json, or an .onnx file')
-    .requiredOption('--train <file>', 'training data: TSV with a header, .gz too')
+    .requiredOption('--train <file>', `training data: ${dataFiles}`)
     .option('--validation <file>', 'data that picks the best epoch')
     .requiredOption('--output <folder>', 'where the run goes')
     .option('--task <kind>', `${taskKinds.join(', ')} (default: classification)`)
-    .option('--labels <names>', 'classes in order (default: found in the data, sorted)', parse.list)
+    .option('--labels <names>', 'classes, labels or tags in order (default: found in the data, sorted)', parse.list)
     .option('--positive-label <name>', 'the class whose F1 counts (default: the mean of all classes)')
+    .option('--label-separator <text>', 'between the labels of a multilabel row in TSV and CSV (default: ,)')
     .option('--text-column <name>', 'column of the text')
     .option('--text-pair-column <name>', 'column of the second text')
     .option('--label-column <name>', 'column of the label')
@@ -113,8 +116,8 @@ async function run(flags: TrainFlags, command: Command): Promise<void> {
   try {
     const result = await train({ ...toOptions(flags), signal: stop.signal, onProgress: progress.listener })
     progress.stop()
-    if (json) printJson(result)
-    else print(describeResult(result))
+    if (json) await printJson(result)
+    else await print(describeResult(result))
   } finally {
     progress.stop()
     process.removeListener('SIGINT', interrupt)
@@ -127,6 +130,7 @@ function toOptions(flags: TrainFlags): TrainOptions {
     task = 'classification',
     labels,
     positiveLabel,
+    labelSeparator,
     adapter,
     pool,
     textColumn,
@@ -134,7 +138,7 @@ function toOptions(flags: TrainFlags): TrainOptions {
     labelColumn,
   } = flags
   const nested = {
-    task: labels || positiveLabel ? defined({ kind: task, labels, positiveLabel }) : task,
+    task: defined({ kind: task, labels, positiveLabel, labelSeparator }),
     columns: defined({ text: textColumn, textPair: textPairColumn, label: labelColumn }),
     adapter:
       adapter &&

@@ -1,12 +1,14 @@
 import { DataError } from '../errors.js'
 import { describePlace, type Example } from './example.js'
-import type { Target, Task } from './tasks/task.js'
+import type { EncodedExample, ExampleOutputs, Target, Task } from './tasks/task.js'
 import type { Tokenizer } from './tokenize.js'
 
-/** Rows as the encoder takes them; no padding. */
+/** Examples as rows of the encoder; no padding. */
 export interface EncodedRows {
   readonly inputIds: readonly (readonly number[])[]
   readonly tokenTypeIds: readonly (readonly number[])[]
+  /** What the rows were made of, in the same order: example e has the next `examples[e].rows.length` rows. */
+  readonly examples: readonly EncodedExample[]
   /** Real tokens of all rows. */
   readonly tokens: number
   /** Rows that were cut to the maximum length. */
@@ -18,37 +20,38 @@ export interface Dataset extends EncodedRows {
   readonly targets: readonly Target[]
 }
 
-/** How many rows are encoded before other work of the process gets its turn. */
-const rowsAtOnce = 1000
+/** How many examples are encoded before other work of the process gets its turn. */
+const examplesAtOnce = 1000
 
 /**
- * Token ids of texts.
+ * Rows of the encoder for all examples.
  * @param maxLength tokens a row may have
- * @throws DataError ERR_DATA_LENGTH
+ * @throws DataError ERR_DATA_LENGTH, and ERR_DATA_LABEL for labels that the task does not know
  */
-export async function encodeRows(
-  rows: readonly Pick<Example, 'text' | 'textPair'>[],
+export async function encodeExamples(
+  examples: readonly Example[],
+  task: Task,
   tokenizer: Tokenizer,
   maxLength: number,
 ): Promise<EncodedRows> {
-  const inputIds: number[][] = []
-  const tokenTypeIds: number[][] = []
-  let tokens = 0
-  let truncated = 0
-  for (const { text, textPair } of rows) {
-    const encoded = tokenizer.encode(text, textPair, { maxLength })
-    inputIds.push(encoded.inputIds)
-    tokenTypeIds.push(encoded.tokenTypeIds)
-    tokens += encoded.inputIds.length
-    truncated += Number(encoded.truncated)
-    if (inputIds.length % rowsAtOnce === 0) await new Promise((resolve) => setImmediate(resolve))
+  const encoded: EncodedExample[] = []
+  for (const example of examples) {
+    encoded.push({ example, rows: task.encode(example, tokenizer, maxLength) })
+    if (encoded.length % examplesAtOnce === 0) await new Promise((resolve) => setImmediate(resolve))
   }
-  return { inputIds, tokenTypeIds, tokens, truncated }
+  const rows = encoded.flatMap((each) => each.rows)
+  return {
+    inputIds: rows.map((row) => row.inputIds),
+    tokenTypeIds: rows.map((row) => row.tokenTypeIds),
+    examples: encoded,
+    tokens: rows.reduce((sum, row) => sum + row.inputIds.length, 0),
+    truncated: rows.reduce((sum, row) => sum + Number(row.truncated), 0),
+  }
 }
 
 /**
  * Encoded rows with their targets.
- * @throws DataError ERR_DATA_LABEL for labels that the task does not know, and those of encodeRows
+ * @throws DataError ERR_DATA_LABEL for an example without a label, and those of encodeExamples
  */
 export async function makeDataset(
   examples: readonly Example[],
@@ -56,25 +59,46 @@ export async function makeDataset(
   tokenizer: Tokenizer,
   maxLength: number,
 ): Promise<Dataset> {
-  const targets = examples.map((example) => task.target(example))
-  return { ...(await encodeRows(examples, tokenizer, maxLength)), targets }
+  const encoded = await encodeExamples(examples, task, tokenizer, maxLength)
+  const targets = encoded.examples.flatMap(({ example, rows }) =>
+    rows.map(({ target }) => {
+      if (target !== undefined) return target
+      throw new DataError('ERR_DATA_LABEL', `${describePlace(example.place)}: no label`, {
+        ...example.place,
+        field: 'label',
+        expected: 'a label',
+      })
+    }),
+  )
+  return { ...encoded, targets }
+}
+
+/** Gives each example what the head gave for its rows. @param outputs one element a row, in the order of the rows */
+export function outputsByExample(
+  { examples }: Pick<EncodedRows, 'examples'>,
+  outputs: readonly Float32Array[],
+): ExampleOutputs[] {
+  let end = 0
+  return examples.map((example) => ({ ...example, outputs: outputs.slice(end, (end += example.rows.length)) }))
+}
+
+/** True where a row of these examples is two texts: the readers see to it that it is so in all rows or in none. */
+export function isPair(examples: readonly Example[]): boolean {
+  return examples[0]?.textPair !== undefined
 }
 
 /**
- * One text a row or two: a file has columns for that, but rows of an iterable may differ.
+ * Refuses pairs where single texts are expected, and the other way round.
+ * @param what the data that says what is expected, for the message
  * @throws DataError ERR_DATA_ROW
  */
-export function checkSameKind(examples: readonly Example[]): void {
-  const pair = examples[0]?.textPair !== undefined
-  const other = examples.find((example) => (example.textPair !== undefined) !== pair)
-  if (!other) return
+export function checkPairs(examples: readonly Example[], pair: boolean, what: string): void {
+  if (isPair(examples) === pair) return
+  const { place } = examples[0]!
+  const expected = pair ? 'two texts' : 'one text'
   throw new DataError(
     'ERR_DATA_ROW',
-    `${describePlace(other.place)}: ${pair ? 'no second text' : 'a second text'}, unlike the first row`,
-    {
-      ...other.place,
-      field: 'textPair',
-      expected: pair ? 'a second text' : 'none',
-    },
+    `${describePlace(place)}: ${pair ? 'one text' : 'two texts'} a row, expected ${expected} as in ${what}`,
+    { ...place, field: 'textPair', expected },
   )
 }

@@ -1,7 +1,7 @@
 /** Where an example comes from, for messages: file and 1-based line, or the row of a list. */
 export interface Place {
   readonly file?: string
-  /** 1-based line of the file, or 1-based position in an iterable. */
+  /** 1-based line of the file, the first of a row that has several; or 1-based position in an iterable. */
   readonly row: number
 }
 
@@ -9,24 +9,43 @@ export interface Place {
 export interface Example {
   readonly text: string
   readonly textPair?: string
-  /** As it stands in the data: text from files, anything from iterables; absent where there is none. */
+  /** The words of a text that comes in words; `text` has them with spaces between. */
+  readonly words?: readonly string[]
+  /** As it stands in the data: text from TSV and CSV, anything from JSON and iterables; absent where there is none. */
   readonly label?: unknown
   readonly place: Place
 }
 
-/** What callers may hand in instead of a file. */
-export interface ExampleInput {
+/** A text, or two, with a class, a number or a list of labels. */
+export interface TextInput {
   readonly text: string
   readonly textPair?: string
+  /** Classification: a name. Regression: a number. Multi-label: a list of names, maybe empty. */
   readonly label?: unknown
 }
 
+/** A text in words, each with its tag. */
+export interface WordsInput {
+  readonly tokens: readonly string[]
+  readonly tags?: readonly string[]
+}
+
+/** What callers may hand in instead of a file; the names of the fields are the usual ones, or those of `columns`. */
+export type ExampleInput = TextInput | WordsInput | Readonly<Record<string, unknown>>
+
+/**
+ * Rows to learn from or to judge by. A file is read by the end of its name: TSV and CSV with a header, JSON Lines
+ * (.jsonl, .ndjson), CoNLL (.conll); each may be gzip-compressed, with .gz added to the name.
+ */
 export type DataSource = string | Iterable<ExampleInput> | AsyncIterable<ExampleInput>
 
-/** Names of the columns, where they are not the usual ones. */
+/** Names of the columns or keys, where they are not the usual ones. */
 export interface Columns {
+  /** The text; of a token task, the words. */
   readonly text?: string
+  /** The second text of a pair. */
   readonly textPair?: string
+  /** The label, the value, the labels or the tags. */
   readonly label?: string
 }
 

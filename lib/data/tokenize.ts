@@ -23,11 +23,22 @@ export interface EncodeOptions {
 /** The parts of a tokenizer.json that decide the result; padding and truncation of the file are never applied. */
 interface TokenizerJson {
   readonly normalizer?: ({ readonly type: string } & Partial<BertNormalizerOptions>) | null
-  readonly pre_tokenizer?: { readonly type: string } | null
+  readonly pre_tokenizer?: PreTokenizerJson | null
   readonly post_processor?: { readonly type: string } | null
   readonly decoder?: unknown
   readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly single_word?: boolean }[]
-  readonly model: { readonly type?: string; readonly vocab: object }
+  readonly model: {
+    readonly type?: string
+    readonly vocab: object
+    readonly unk_token?: string | null
+    readonly unk_id?: number | null
+  }
+}
+
+interface PreTokenizerJson {
+  readonly type: string
+  readonly add_prefix_space?: boolean
+  readonly pretokenizers?: readonly PreTokenizerJson[]
 }
 
 /**
@@ -41,6 +52,10 @@ export class Tokenizer {
   readonly vocabularySize: number
   private readonly library: InstanceType<typeof Library>
   private readonly template: Template
+  /** For words that are split already: puts a space before each where that is part of a word's tokens. */
+  private words: InstanceType<typeof Library> | undefined
+  private readonly makeWords: () => InstanceType<typeof Library>
+  private readonly unknown: number | undefined
 
   /**
    * @param json the parsed tokenizer.json
@@ -69,6 +84,9 @@ export class Tokenizer {
     this.template = readTemplate(json.post_processor)
     this.library = makeLibrary(json, file)
     this.vocabularySize = largestId(json) + 1
+    const spaced = withSpaces(json.pre_tokenizer)
+    this.makeWords = () => (spaced ? makeLibrary({ ...json, pre_tokenizer: spaced }, file) : this.library)
+    this.unknown = unknownId(json)
   }
 
   /** @throws DataError ERR_DATA_MISSING, ERR_TOKENIZER */
@@ -117,6 +135,26 @@ export class Tokenizer {
     const [keepA, keepB] = longestFirst(a.length, b.length, room)
     const truncated = keepA < a.length || keepB < b.length
     return { ...fillTemplate(items, truncated ? a.slice(0, keepA) : a, truncated ? b.slice(0, keepB) : b), truncated }
+  }
+
+  /**
+   * Token ids of a word of a text that is split already, without special tokens: as the word would get them in the middle
+   * of a text. A word that the normaliser leaves nothing of becomes the unknown token.
+   */
+  wordIds(word: string): number[] {
+    this.words ??= this.makeWords()
+    const ids = word === '' ? [] : this.words.encode(word, { add_special_tokens: false }).ids
+    return ids.length > 0 || this.unknown === undefined ? ids : [this.unknown]
+  }
+
+  /** A row of one text's tokens with the special tokens around them; `start` is the position of the first one. */
+  wrap(ids: readonly number[]): { inputIds: number[]; tokenTypeIds: number[]; start: number } {
+    const { single } = this.template
+    const before = single.slice(
+      0,
+      single.findIndex((item) => 'text' in item),
+    )
+    return { ...fillTemplate(single, ids, []), start: addedTokens(before) }
   }
 
   /** Token ids of one text, without special tokens. */
@@ -175,6 +213,26 @@ function modelType(model: TokenizerJson['model']): string {
 function isTokenizerJson(json: unknown): json is TokenizerJson {
   const model = (json as Partial<TokenizerJson> | null)?.model
   return typeof model?.vocab === 'object' && model.vocab !== null
+}
+
+/**
+ * Byte-level splitters have the space in the token of the word after it: the same splitter with a space before each text,
+ * or undefined where it needs none.
+ */
+function withSpaces(splitter: PreTokenizerJson | null | undefined): PreTokenizerJson | undefined {
+  if (splitter?.type === 'ByteLevel') return { ...splitter, add_prefix_space: true }
+  if (splitter?.type !== 'Sequence') return undefined
+  const parts = splitter.pretokenizers ?? []
+  if (!parts.some(withSpaces)) return undefined
+  return { ...splitter, pretokenizers: parts.map((part) => withSpaces(part) ?? part) }
+}
+
+function unknownId({ model, added_tokens }: TokenizerJson): number | undefined {
+  const { vocab, unk_token, unk_id } = model
+  if (typeof unk_id === 'number') return unk_id
+  if (typeof unk_token !== 'string') return undefined
+  const added = added_tokens?.find(({ content }) => content === unk_token)
+  return added?.id ?? (vocab as Readonly<Record<string, number>>)[unk_token]
 }
 
 function largestId({ model, added_tokens }: TokenizerJson): number {

@@ -1,5 +1,7 @@
 /** Metrics of single-label classification, from class indices. An undefined ratio (0/0) counts as 0. */
 
+import { ratio } from './ratio.js'
+
 /** Counts of gold class (row) by predicted class (column), row-major [classes, classes]. */
 export function confusion(gold: ArrayLike<number>, predicted: ArrayLike<number>, classes: number): Float64Array {
   const counts = new Float64Array(classes * classes)
@@ -62,8 +64,4 @@ export function matthews(gold: ArrayLike<number>, predicted: ArrayLike<number>, 
   const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, k) => sum + x * b[k]!, 0)
   const spread = Math.sqrt((rows * rows - dot(predictions, predictions)) * (rows * rows - dot(golds, golds)))
   return ratio(right * rows - dot(golds, predictions), spread)
-}
-
-function ratio(a: number, b: number): number {
-  return b === 0 ? 0 : a / b
 }

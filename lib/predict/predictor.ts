@@ -1,31 +1,41 @@
 import { basename, resolve } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
-import { encodeRows } from '../data/dataset.js'
-import type { Prediction as TaskPrediction } from '../data/tasks/index.js'
-import { DataError, OptionError } from '../errors.js'
-import { checkKeys, hint, show } from '../options.js'
+import { checkPairs, encodeExamples, outputsByExample } from '../data/dataset.js'
+import type { Example, TextInput, WordsInput } from '../data/example.js'
+import { ExampleMaker } from '../data/readers/columns.js'
+import { objectRow } from '../data/readers/json_lines.js'
+import { taskFamily, type Prediction as TaskPrediction, type TaskKind } from '../data/tasks/index.js'
+import { DeviceError, OptionError } from '../errors.js'
+import { checkKeys, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
 import { openRun, type OpenRun, type OpenRunOptions } from '../train/open_run.js'
 import { forwardRows } from '../train/score.js'
 
-export interface PredictInput {
-  readonly text: string
-  readonly textPair?: string
+/** What is to be judged, and by which run. */
+export type PredictInput = (Omit<TextInput, 'label'> | Omit<WordsInput, 'tags'>) & {
   /** Name of the run, the last part of its folder. @default the only one that is loaded */
   readonly task?: string
 }
 
-/** What a run says of a text: `label` and `scores` of a classifier. */
+/** What a run says of an input. */
 export interface Prediction extends TaskPrediction {
   /** Name of the run that said it. */
   readonly task: string
 }
 
+interface AskedExample {
+  readonly run: string
+  readonly example: Example
+}
+
 /**
- * Trained runs over one backbone in memory.
+ * Trained runs over one backbone in memory. It may be called from several places at once: calls take their turns.
  */
 export class Predictor {
   readonly #runs: ReadonlyMap<string, OpenRun>
+  /** Settles, and never rejects, with the last call so far. */
+  #last: Promise<unknown> = Promise.resolve()
+  #disposed: Promise<void> | undefined
 
   private constructor(runs: ReadonlyMap<string, OpenRun>) {
     this.#runs = runs
@@ -74,74 +84,80 @@ export class Predictor {
   }
 
   /**
-   * Predictions in the order of the inputs; one call may mix tasks.
-   * @throws OptionError ERR_OPTION for a task that is not loaded; DataError ERR_DATA_ROW
+   * The kind of a run's task: what its predictions hold.
+   * @throws OptionError ERR_OPTION for a run that is not loaded
+   */
+  kind(task: string): TaskKind {
+    return this.#run(task).task.kind
+  }
+
+  /**
+   * Predictions in the order of the inputs; one call may mix tasks. A text that is given to a token task is split into
+   * words at white space.
+   * @throws OptionError ERR_OPTION for a task that is not loaded; DataError ERR_DATA_ROW; DeviceError ERR_DISPOSED
    */
   async predict(inputs: readonly (string | PredictInput)[]): Promise<Prediction[]> {
-    const rows = inputs.map((input, i) => this.#readInput(input, i))
-    const results = new Array<Prediction>(rows.length)
+    if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'the predictor has been disposed and cannot be used')
+    if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts, or of { text, textPair, task }', inputs)
+    const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, i + 1))
+    return this.#inTurn(() => this.#judge(asked))
+  }
+
+  async #judge(asked: readonly AskedExample[]): Promise<Prediction[]> {
+    const results = new Array<Prediction>(asked.length)
     for (const [name, run] of this.#runs) {
-      const chosen = rows.flatMap((row, i) => (row.task === name ? [i] : []))
+      const chosen = asked.flatMap((each, i) => (each.run === name ? [i] : []))
       if (chosen.length === 0) continue
       const tokenizer = await run.backbone.tokenizer()
-      const encoded = await encodeRows(
-        chosen.map((i) => rows[i]!),
-        tokenizer,
-        run.record.options.maxLength,
-      )
+      const examples = chosen.map((i) => asked[i]!.example)
+      const encoded = await encodeExamples(examples, run.task, tokenizer, run.record.options.maxLength)
       const outputs = await forwardRows(run.model, fitRowsToModel(encoded, run.backbone))
-      for (const [k, i] of chosen.entries()) results[i] = { task: name, ...run.task.predict(outputs[k]!) }
+      for (const [k, example] of outputsByExample(encoded, outputs).entries())
+        results[chosen[k]!] = { task: name, ...run.task.predict(example) }
     }
     return results
   }
 
-  /** Frees native memory. */
-  async dispose(): Promise<void> {
-    for (const run of this.#runs.values()) await run.model.dispose()
+  /** Lets the calls before it finish, then frees native memory. May be called again. */
+  dispose(): Promise<void> {
+    return (this.#disposed ??= this.#inTurn(async () => {
+      for (const run of this.#runs.values()) await run.model.dispose()
+    }))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
   }
 
-  #readInput(input: string | PredictInput, index: number): PredictInput & { task: string } {
-    const {
-      text,
-      textPair,
-      task = this.#onlyTask(),
-    } = typeof input === 'string' ? ({ text: input } as PredictInput) : (input ?? {})
-    if (typeof text !== 'string' || (textPair !== undefined && typeof textPair !== 'string')) {
-      throw new DataError(
-        'ERR_DATA_ROW',
-        `row ${index + 1}: expected a text or { text, textPair, task }, got ${show(input)}`,
-        { row: index + 1 },
-      )
-    }
-    if (!this.#runs.has(task)) {
-      throw new OptionError(
-        'ERR_OPTION',
-        `row ${index + 1}: no run "${task}" is loaded; there are ${this.tasks.join(', ')}${hint(task, this.tasks)}`,
-        {
-          option: 'task',
-          got: task,
-          expected: this.tasks,
-        },
-      )
-    }
-    const { pair } = this.#runs.get(task)!.record.options
-    if (pair !== (textPair !== undefined)) {
-      const expected = pair ? 'two texts, text and textPair' : 'one text'
-      throw new DataError(
-        'ERR_DATA_ROW',
-        `row ${index + 1}: the run "${task}" reads ${expected}, got ${pair ? 'one' : 'two'}`,
-        {
-          row: index + 1,
-          field: 'textPair',
-          expected,
-        },
-      )
-    }
-    return { text, textPair, task }
+  /** Starts when all calls before have settled. */
+  #inTurn<T>(start: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(start)
+    this.#last = result.catch(() => undefined)
+    return result
+  }
+
+  #readInput(input: string | PredictInput, row: number): AskedExample {
+    const place = { row }
+    const { task: name = this.#onlyTask(), ...values } =
+      typeof input === 'string' ? { text: input, task: undefined } : (objectRow(input, place).values as PredictInput)
+    const { task, record } = this.#run(name, row)
+    const { fields } = taskFamily(task.kind)
+    const split = fields.words && 'text' in values && typeof values.text === 'string'
+    const given = split ? { tokens: values.text.split(/\s+/).filter((word) => word !== '') } : values
+    const example = new ExampleMaker(fields, {}, false).make(objectRow(given, place))
+    checkPairs([example], record.options.pair, `the data that "${name}" was trained on`)
+    return { run: name, example }
+  }
+
+  #run(name: string, row?: number): OpenRun {
+    const run = this.#runs.get(name)
+    if (run) return run
+    const where = row === undefined ? '' : `row ${row}: `
+    throw new OptionError(
+      'ERR_OPTION',
+      `${where}no run "${name}" is loaded; there are ${this.tasks.join(', ')}${hint(name, this.tasks)}`,
+      { option: 'task', got: name, expected: this.tasks },
+    )
   }
 
   #onlyTask(): string {

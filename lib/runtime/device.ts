@@ -1,7 +1,8 @@
 /** Which device and which instruction set a session runs on. */
 import { availableParallelism } from 'node:os'
 
-import { DeviceError, OptionError } from '../errors.js'
+import { DeviceError } from '../errors.js'
+import { checkChoice, checkNumber, hint } from '../options.js'
 import { describe } from './binding.js'
 import type { NativeDescription } from './native-types.js'
 
@@ -22,7 +23,8 @@ export interface ResolvedDevice {
  * reason; DeviceError ERR_ADDON
  */
 export function resolveDevice(device: Device = 'auto', description: NativeDescription = describe()): ResolvedDevice {
-  switch (device) {
+  const kind = checkChoice('device', device, devices)
+  switch (kind) {
     case 'auto':
     case 'cpu': {
       const isa = chooseIsa(description, process.env['ONNX_ADAPTERS_ISA'])
@@ -33,26 +35,19 @@ export function resolveDevice(device: Device = 'auto', description: NativeDescri
         device,
         reason: description.cuda.reason,
       })
-    default: {
-      const unknown: never = device
-      const got = JSON.stringify(unknown)
-      throw new OptionError('ERR_OPTION', `device: expected ${devices.join(', ')}, got ${got}`, { option: 'device' })
-    }
+    default:
+      return kind satisfies never
   }
 }
 
 /**
  * The number of threads of a session.
- * @param threads as the user gave it: a whole number of at least 1. @default what the system offers
+ * @param threads as the user gave it: a whole number from 1 to 1024. @default what the system offers
+ * @throws OptionError ERR_OPTION
  */
 export function resolveThreads(threads?: number): number {
   if (threads === undefined) return availableParallelism()
-  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
-    throw new OptionError('ERR_OPTION', `threads: expected a whole number from 1 to 1024, got ${threads}`, {
-      option: 'threads',
-    })
-  }
-  return threads
+  return checkNumber('threads', threads, { least: 1, most: 1024, integer: true })
 }
 
 function chooseIsa(description: NativeDescription, forced: string | undefined): string {
@@ -64,6 +59,10 @@ function chooseIsa(description: NativeDescription, forced: string | undefined): 
   if (description.isas.includes(forced)) return forced
   const reason = description.compiledIsas.includes(forced)
     ? `this CPU (${description.cpu}) lacks it`
-    : `the addon was compiled with ${description.compiledIsas.join(', ')}`
-  throw new DeviceError('ERR_DEVICE', `ONNX_ADAPTERS_ISA=${forced} cannot be used: ${reason}`, { isa: forced, reason })
+    : `the addon was compiled with ${description.compiledIsas.join(', ')}${hint(forced, description.compiledIsas)}`
+  throw new DeviceError('ERR_DEVICE', `ONNX_ADAPTERS_ISA=${forced} cannot be used: ${reason}`, {
+    isa: forced,
+    reason,
+    expected: description.isas,
+  })
 }

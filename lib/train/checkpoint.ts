@@ -1,38 +1,47 @@
 /**
  * The state of a training in one file, whose rename is the commit point: `parameters/`, `moment1/` and `moment2/` of
- * every trained tensor, `best/` (its value in the best epoch) where that is not the newest one, and the position as
- * JSON in the metadata.
+ * every trained tensor, `best/` (its value in the best epoch) where that is not the newest one, and as JSON in the
+ * metadata the position, the run that it belongs to, and how much of metrics.jsonl it covers.
  */
 
 import { join } from 'node:path'
 import { RunError } from '../errors.js'
 import { readSafetensors, toFloats, writeSafetensors, type FloatTensor } from '../formats/safetensors.js'
 import type { FitState } from './fit.js'
+import type { RunIdentity } from './identity.js'
 import { runFiles, type Parameters } from './run.js'
 import type { TrainerState } from './trainer.js'
 
 export interface Checkpoint {
   readonly state: TrainerState
-  /** Tensors of the best epoch. */
+  /** Tensors of the best epoch so far; those of now while there is none. */
   readonly best: Parameters
   readonly position: FitState
+  readonly identity: RunIdentity
+  /** Bytes of metrics.jsonl that tell of the steps up to here. */
+  readonly metricsBytes: number
 }
 
 const formatName = 'onnx-adapters checkpoint 1'
 const groups = ['parameters', 'moment1', 'moment2', 'best'] as const
 
-/** @param best absent where the newest state is the best one */
+/**
+ * @param checkpoint its `best` is absent where the newest state is the best one
+ * @throws RunError ERR_RUN_WRITE; the checkpoint before it then stays
+ */
 export async function writeCheckpoint(
   folder: string,
-  state: TrainerState,
-  position: FitState,
-  best?: Parameters,
+  { state, position, identity, metricsBytes, best }: Omit<Checkpoint, 'best'> & { readonly best?: Parameters },
 ): Promise<void> {
   const tensors = new Map<string, FloatTensor>()
   const parts = { parameters: state.parameters, moment1: state.moment1, moment2: state.moment2, best }
   for (const group of groups) for (const [name, tensor] of parts[group] ?? []) tensors.set(`${group}/${name}`, tensor)
-  const metadata = { format: formatName, step: String(state.step), position: JSON.stringify(position) }
-  await writeSafetensors(join(folder, runFiles.checkpoint), tensors, metadata)
+  await writeSafetensors(join(folder, runFiles.checkpoint), tensors, {
+    format: formatName,
+    position: JSON.stringify(position),
+    identity: JSON.stringify(identity),
+    metrics_bytes: String(metricsBytes),
+  })
 }
 
 /** @throws RunError ERR_RUN_FILE */
@@ -53,9 +62,24 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
     read[key.slice(0, cut)]?.set(name, { shape: tensor.shape, data: toFloats(key, tensor) })
   }
   const { parameters, moment1, moment2, best } = read as Record<(typeof groups)[number], Map<string, FloatTensor>>
+  const position = parse<FitState>(file, 'position', metadata)
+  const identity = parse<RunIdentity>(file, 'identity', metadata)
   return {
-    state: { parameters, moment1, moment2, step: Number(metadata.step) },
+    state: { parameters, moment1, moment2, step: position.step },
     best: best.size > 0 ? best : parameters,
-    position: JSON.parse(metadata.position ?? 'null') as FitState,
+    position,
+    identity,
+    metricsBytes: Number(metadata.metrics_bytes ?? 0),
   }
+}
+
+function parse<T extends object>(file: string, key: string, metadata: Readonly<Record<string, string>>): T {
+  let value: unknown
+  try {
+    value = JSON.parse(metadata[key] ?? '')
+  } catch (cause) {
+    throw new RunError('ERR_RUN_FILE', `${file}: its "${key}" is not valid JSON`, { file, field: key }, { cause })
+  }
+  if (typeof value === 'object' && value !== null) return value as T
+  throw new RunError('ERR_RUN_FILE', `${file}: its "${key}" is not an object`, { file, field: key })
 }

@@ -1,6 +1,7 @@
-import { checkSameKind, makeDataset } from '../data/dataset.js'
+import { checkPairs, makeDataset } from '../data/dataset.js'
 import type { Columns, DataSource } from '../data/example.js'
 import { readExamples } from '../data/readers/index.js'
+import { taskFamily } from '../data/tasks/index.js'
 import { checkKeys, wrongOption } from '../options.js'
 import { fitRowsToModel } from './model_input.js'
 import { openRun, type OpenRunOptions } from './open_run.js'
@@ -10,7 +11,7 @@ import { scoreRows } from './score.js'
 export interface EvaluateOptions extends OpenRunOptions {
   /** Folder of the run. */
   readonly run: string
-  /** A .tsv file (.gz too), or rows. */
+  /** A file (TSV, CSV, JSON Lines, CoNLL; .gz too), or rows. */
   readonly data: DataSource
   /** Names of the columns, where they are not the usual ones. */
   readonly columns?: Columns
@@ -36,8 +37,8 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   if (typeof run !== 'string' || run === '') throw wrongOption('run', 'the folder of a run', run)
   const { record, task, backbone: loaded, model } = await openRun(run, { backbone, device, threads })
   try {
-    const examples = await readExamples(data, { columns })
-    checkSameKind(examples)
+    const examples = await readExamples(data, { columns, fields: taskFamily(task.kind).fields })
+    checkPairs(examples, record.options.pair, 'the data it was trained on')
     const dataset = await makeDataset(examples, task, await loaded.tokenizer(), record.options.maxLength)
     const { metrics, loss } = await scoreRows(model, task, fitRowsToModel(dataset, loaded), signal)
     return { metrics, rows: examples.length, loss, truncated: dataset.truncated }

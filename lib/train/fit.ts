@@ -1,10 +1,14 @@
 import { TrainError } from '../errors.js'
 import type { Dataset } from '../data/dataset.js'
 import type { Scores, Target, Task } from '../data/tasks/index.js'
+import { isBetter } from '../metrics/direction.js'
 import { scoreRows, type ForwardModel } from './score.js'
 import type { ProgressListener } from './progress.js'
 import type { Schedule } from './schedule.js'
 import { shuffled } from './shuffle.js'
+import { addStep, nothingSpent, throughputOf, type Spent, type Throughput } from './throughput.js'
+
+export type { Throughput } from './throughput.js'
 
 /** The part of Trainer that the loop needs. */
 export interface StepModel extends ForwardModel {
@@ -29,14 +33,29 @@ export interface EpochRecord {
   readonly seconds: number
 }
 
-/** How far a training has come; what a checkpoint keeps beside the tensors. */
+/**
+ * How far a training has come: what a checkpoint keeps beside the tensors. With them it is all that the rest of the
+ * training depends on, since the order of the rows follows from seed and epoch, and dropout from seed and step.
+ */
 export interface FitState {
-  /** Epochs that are finished. */
+  /** Epochs that are finished, evaluation included. */
   readonly epoch: number
-  /** Steps that are done. */
+  /** Steps that are done, of all epochs. */
   readonly step: number
+  /** The epoch under way; absent between epochs. */
+  readonly current?: EpochState
   readonly history: readonly EpochRecord[]
   readonly best?: BestEpoch
+  readonly spent: Spent
+}
+
+/** An epoch that is not finished. */
+export interface EpochState {
+  /** Steps of it that are done; all of them where only its evaluation is missing. */
+  readonly steps: number
+  /** Of the losses of these steps. */
+  readonly lossSum: number
+  readonly seconds: number
 }
 
 export interface BestEpoch {
@@ -59,17 +78,20 @@ export interface FitOptions {
   readonly earlyStopping?: number
   readonly signal?: AbortSignal
   readonly emit: ProgressListener
-  /** Called after each epoch; `best` is true where the parameters of now are the best so far. */
+  /** Where to go on, with a model in the state of then. @default the beginning */
+  readonly start?: FitState
+  /**
+   * Called after each epoch, where `isDue` says so, and before a stop that the signal asks for; `best` is true where
+   * the parameters of now are the best so far.
+   */
   readonly checkpoint: (state: FitState, best: boolean) => Promise<void>
-}
-
-export interface Throughput {
-  /** Real tokens a second, evaluation not counted. */
-  readonly tokensPerSecond: number
-  readonly rowsPerSecond: number
-  readonly stepsPerSecond: number
-  /** Seconds spent in steps. */
-  readonly seconds: number
+  /** Whether the state after a step is to be kept. @default never: after epochs only */
+  readonly isDue?: (step: number) => boolean
+  /**
+   * Called before a training ends over a loss or a gradient that is not finite, with the state before that step.
+   * @param untouched true where the step has left the parameters as they were
+   */
+  readonly diverged?: (state: FitState, untouched: boolean) => Promise<void>
 }
 
 export interface FitResult extends FitState {
@@ -77,43 +99,19 @@ export interface FitResult extends FitState {
   readonly throughput: Throughput
 }
 
+export const beginning: FitState = { epoch: 0, step: 0, history: [], spent: nothingSpent }
+
 /**
  * Trains for some epochs: rows in a new order each epoch, batches without padding, validation after each, the best
  * epoch remembered. Where there is no validation the last epoch is the best.
  *
- * @throws TrainError ERR_TRAIN_LOSS naming the step whose loss is not finite; the last checkpoint stays as it is
- * @throws the signal's reason, after the step under way
+ * @throws TrainError ERR_TRAIN_LOSS naming the step whose loss or gradient is not finite
+ * @throws the signal's reason, after the step under way and a checkpoint
  */
 export async function fit(options: FitOptions): Promise<FitResult> {
-  const { model, task, validation, epochs, emit, checkpoint, earlyStopping = Infinity } = options
-  const meter = new Meter()
-  const history: EpochRecord[] = []
-  let step = 0
-  let best: BestEpoch | undefined
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    const started = performance.now()
-    const { lossSum, steps } = await trainEpoch(options, epoch, step, meter)
-    step += steps
-    let scores: Scores | undefined
-    let better = true
-    if (validation) {
-      const before = performance.now()
-      scores = await scoreRows(model, task, validation, options.signal)
-      better = best === undefined || scores.metrics[options.metric]! > best.metrics[options.metric]!
-      emit({ kind: 'evaluation', epoch, ...scores, best: better, milliseconds: performance.now() - before })
-    }
-    if (better) best = { epoch, metrics: scores?.metrics ?? {} }
-    history.push({
-      epoch,
-      trainLoss: lossSum / steps,
-      validation: scores,
-      seconds: (performance.now() - started) / 1000,
-    })
-    await checkpoint({ epoch, step, history: [...history], best }, better)
-    emit({ kind: 'checkpoint', epoch, step })
-    if (epoch - best!.epoch >= earlyStopping) break
-  }
-  return { epoch: history.length, step, history, best: best!, throughput: meter.result() }
+  let state = options.start ?? beginning
+  while (!isFinished(state, options)) state = await finishEpoch(await trainEpoch(state, options), options)
+  return { ...state, best: state.best!, throughput: throughputOf(state.spent) }
 }
 
 /** Steps of the whole training. */
@@ -121,63 +119,134 @@ export function countSteps(rows: number, batchSize: number, epochs: number): num
   return Math.ceil(rows / batchSize) * epochs
 }
 
-async function trainEpoch(options: FitOptions, epoch: number, firstStep: number, meter: Meter) {
-  const { model, train, epochs, batchSize, schedule, seed, signal, emit } = options
-  const rows = train.inputIds.length
-  const total = countSteps(rows, batchSize, epochs)
-  const order = shuffled(rows, seed, epoch)
-  let lossSum = 0
-  let step = firstStep
-  for (let start = 0; start < rows; start += batchSize, step++) {
-    signal?.throwIfAborted()
-    const chosen = [...order.subarray(start, start + batchSize)]
-    const batch = {
-      inputIds: chosen.map((row) => train.inputIds[row]!),
-      tokenTypeIds: chosen.map((row) => train.tokenTypeIds[row]!),
-      labels: chosen.map((row) => train.targets[row]!),
-    }
-    const learningRate = schedule(step)
-    const before = performance.now()
-    const { loss, gradientNorm } = await model.step(batch, { learningRate })
-    const milliseconds = performance.now() - before
-    if (!Number.isFinite(loss)) throw notFinite(step, epoch, loss, learningRate)
-    lossSum += loss
-    const tokens = batch.inputIds.reduce((sum, row) => sum + row.length, 0)
-    meter.add(chosen.length, tokens, milliseconds)
-    emit({ kind: 'step', epoch, step: step + 1, steps: total, loss, gradientNorm, learningRate, tokens, milliseconds })
-  }
-  return { lossSum, steps: step - firstStep }
+function isFinished({ epoch, best }: FitState, { epochs, earlyStopping = Infinity }: FitOptions): boolean {
+  return epoch >= epochs || (best !== undefined && epoch - best.epoch >= earlyStopping)
 }
 
-function notFinite(step: number, epoch: number, loss: number, learningRate: number): TrainError {
+/** The steps of an epoch that are not done yet. */
+async function trainEpoch(before: FitState, options: FitOptions): Promise<FitState> {
+  const { train, batchSize, seed, signal, isDue } = options
+  const { steps, lossSum, seconds } = before.current ?? { steps: 0, lossSum: 0, seconds: 0 }
+  const started = performance.now() - 1000 * seconds
+  const rows = train.inputIds.length
+  const order = shuffled(rows, seed, before.epoch + 1)
+  let state: FitState = { ...before, current: { steps, lossSum, seconds } }
+  for (let first = steps * batchSize; first < rows; first += batchSize) {
+    if (signal?.aborted) await stop(state, options)
+    state = await trainStep(state, order.subarray(first, first + batchSize), started, options)
+    // The checkpoint at the end of the epoch is near where this was its last step.
+    if (first + batchSize < rows && isDue?.(state.step)) await keep(state, false, options)
+  }
+  return state
+}
+
+async function trainStep(
+  state: FitState,
+  chosen: Uint32Array,
+  started: number,
+  options: FitOptions,
+): Promise<FitState> {
+  const { model, train, epochs, batchSize, schedule, emit } = options
+  const batch = {
+    inputIds: Array.from(chosen, (row) => train.inputIds[row]!),
+    tokenTypeIds: Array.from(chosen, (row) => train.tokenTypeIds[row]!),
+    labels: Array.from(chosen, (row) => train.targets[row]!),
+  }
+  const epoch = state.epoch + 1
+  const learningRate = schedule(state.step)
+  const before = performance.now()
+  const { loss, gradientNorm } = await model.step(batch, { learningRate })
+  const milliseconds = performance.now() - before
+  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+    // AdamW leaves the parameters alone where the gradient is not finite, but not where the loss alone is not.
+    await options.diverged?.(state, !Number.isFinite(gradientNorm))
+    throw notFinite(state.step + 1, epoch, { loss, gradientNorm }, learningRate)
+  }
+  const tokens = batch.inputIds.reduce((sum, row) => sum + row.length, 0)
+  const { steps, lossSum } = state.current!
+  const after: FitState = {
+    ...state,
+    step: state.step + 1,
+    current: { steps: steps + 1, lossSum: lossSum + loss, seconds: (performance.now() - started) / 1000 },
+    spent: addStep(state.spent, chosen.length, tokens, milliseconds),
+  }
+  const total = countSteps(train.inputIds.length, batchSize, epochs)
+  emit({ kind: 'step', epoch, step: after.step, steps: total, loss, gradientNorm, learningRate, tokens, milliseconds })
+  return after
+}
+
+/** Evaluation, history and best epoch, once all steps of an epoch are done. */
+async function finishEpoch(state: FitState, options: FitOptions): Promise<FitState> {
+  const { validation, metric, emit } = options
+  const { steps, lossSum, seconds } = state.current!
+  const epoch = state.epoch + 1
+  const before = performance.now()
+  const scores = validation && (await evaluateEpoch(state, validation, options))
+  const milliseconds = performance.now() - before
+  const isBest = scores === undefined || isBetter(metric, scores.metrics[metric], state.best?.metrics[metric])
+  if (scores) {
+    const rows = validation.inputIds.length
+    emit({ kind: 'evaluation', epoch, rows, ...scores, best: isBest, milliseconds })
+  }
+  const after: FitState = {
+    epoch,
+    step: state.step,
+    history: [
+      ...state.history,
+      { epoch, trainLoss: lossSum / steps, validation: scores, seconds: seconds + milliseconds / 1000 },
+    ],
+    best: isBest ? { epoch, metrics: scores?.metrics ?? {} } : state.best,
+    spent: state.spent,
+  }
+  await keep(after, isBest, options)
+  return after
+}
+
+async function evaluateEpoch(state: FitState, validation: Dataset, options: FitOptions): Promise<Scores> {
+  const { model, task, signal, emit } = options
+  const epoch = state.epoch + 1
+  const rows = validation.inputIds.length
+  let done = 0
+  emit({ kind: 'evaluating', epoch, done, rows })
+  const counted: ForwardModel = {
+    forward: async (batch) => {
+      const outputs = await model.forward(batch)
+      done += batch.inputIds.length
+      emit({ kind: 'evaluating', epoch, done, rows })
+      return outputs
+    },
+  }
+  try {
+    return await scoreRows(counted, task, validation, signal)
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) await stop(state, options)
+    throw error
+  }
+}
+
+async function keep(state: FitState, best: boolean, { checkpoint, emit }: FitOptions): Promise<void> {
+  await checkpoint(state, best)
+  emit({ kind: 'checkpoint', epoch: state.epoch + (state.current ? 1 : 0), step: state.step })
+}
+
+async function stop(state: FitState, options: FitOptions): Promise<never> {
+  await keep(state, false, options)
+  throw options.signal!.reason
+}
+
+function notFinite(
+  step: number,
+  epoch: number,
+  { loss, gradientNorm }: { loss: number; gradientNorm: number },
+  learningRate: number,
+): TrainError {
+  const [what, value] = Number.isFinite(loss) ? ['gradient norm', gradientNorm] : ['loss', loss]
+  const smaller = Number((learningRate / 3).toPrecision(1))
   return new TrainError(
     'ERR_TRAIN_LOSS',
-    `the loss of step ${step + 1} (epoch ${epoch}) is ${loss}: training stopped; the state before this epoch is kept. ` +
-      `The learning rate there was ${learningRate}: try a smaller one`,
-    { step: step + 1, epoch, loss, learningRate },
+    `the ${what} of step ${step} (epoch ${epoch}) is ${value}: training stopped, and what was kept before stays. ` +
+      `The learning rate there was ${learningRate}: try a smaller one (${smaller}), a longer warm-up, ` +
+      'and a clipNorm of at most 1 (0 means no clipping)',
+    { step, epoch, loss, gradientNorm, learningRate },
   )
-}
-
-class Meter {
-  private steps = 0
-  private rows = 0
-  private tokens = 0
-  private milliseconds = 0
-
-  add(rows: number, tokens: number, milliseconds: number): void {
-    this.steps++
-    this.rows += rows
-    this.tokens += tokens
-    this.milliseconds += milliseconds
-  }
-
-  result(): Throughput {
-    const seconds = this.milliseconds / 1000
-    return {
-      tokensPerSecond: this.tokens / seconds,
-      rowsPerSecond: this.rows / seconds,
-      stepsPerSecond: this.steps / seconds,
-      seconds,
-    }
-  }
 }

@@ -1,10 +1,14 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
 import { loadTask, type Task } from '../data/tasks/index.js'
-import { RunError } from '../errors.js'
+import { OptionError, RunError } from '../errors.js'
+import { checkNumber, wrongOption } from '../options.js'
+import { resolveDevice, resolveThreads } from '../runtime/device.js'
 import { readCheckpoint } from './checkpoint.js'
-import { readAdapter, readRecord, type Parameters, type RunRecord } from './run.js'
-import { Trainer } from './trainer.js'
+import { readAdapter, readRecord, runFiles, type Parameters, type RunRecord } from './run.js'
+import { TaskModel } from './task_model.js'
 import type { TrainerOptions } from './trainer_options.js'
 
 export interface OpenRunOptions {
@@ -14,12 +18,12 @@ export interface OpenRunOptions {
   readonly threads?: number
 }
 
-/** A trained model, ready to be run. */
+/** A trained model, ready to be run, not to be trained further. */
 export interface OpenRun {
   readonly record: RunRecord
   readonly task: Task
   readonly backbone: Backbone
-  readonly model: Trainer
+  readonly model: TaskModel
 }
 
 /**
@@ -28,7 +32,10 @@ export interface OpenRun {
  * @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_*; DeviceError
  */
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
+  resolveThreads(options.threads)
+  resolveDevice(options.device)
   const record = await readRecord(folder)
+  const task = await blameRecord(folder, () => checkRecord(record))
   const tensors = await readTensors(folder, record)
   const { backbone: chosen = record.backbone.path, device, threads } = options
   const backbone =
@@ -41,17 +48,18 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       { file: backbone.file, found: backbone.sha256, expected: record.backbone.sha256 },
     )
   }
-  const task = loadTask(record.task)
   const { adapter, head, trainable } = record.options
-  const model = await Trainer.create({
-    backbone,
-    task: { kind: task.kind, outputs: task.outputs },
-    adapter: adapter as TrainerOptions['adapter'],
-    head: head as TrainerOptions['head'],
-    trainable: trainable as TrainerOptions['trainable'],
-    device,
-    threads,
-  })
+  const model = await blameRecord(folder, () =>
+    TaskModel.create({
+      backbone,
+      task: { kind: task.kind, outputs: task.outputs },
+      adapter: adapter as TrainerOptions['adapter'],
+      head: head as TrainerOptions['head'],
+      trainable: trainable as TrainerOptions['trainable'],
+      device,
+      threads,
+    }),
+  )
   try {
     await model.setParameters(tensors)
   } catch (error) {
@@ -61,9 +69,43 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   return { record, task, backbone, model }
 }
 
+/** The task of a record, once what else is read of it has been checked. @throws OptionError ERR_OPTION */
+function checkRecord({ backbone, options, task }: RunRecord): Task {
+  if (typeof backbone.path !== 'string') throw wrongOption('backbone.path', 'a path', backbone.path)
+  checkNumber('maxLength', options.maxLength, { least: 1, integer: true })
+  if (typeof options.pair !== 'boolean') throw wrongOption('pair', 'true or false', options.pair)
+  return loadTask(task)
+}
+
+/** Builds from the record, whose values are checked as options are: a wrong one is the file's fault, not the caller's. */
+async function blameRecord<T>(folder: string, build: () => T | Promise<T>): Promise<T> {
+  try {
+    return await build()
+  } catch (cause) {
+    if (!(cause instanceof OptionError || cause instanceof TypeError)) throw cause
+    const file = join(folder, runFiles.record)
+    const details = cause instanceof OptionError ? cause.details : {}
+    throw new RunError(
+      'ERR_RUN_RECORD',
+      `${file}: describes no model that this version can build: ${cause.message}`,
+      { ...details, file },
+      { cause },
+    )
+  }
+}
+
+/** Of a run under way, the newest checkpoint; it may come to its end while we look. */
 async function readTensors(folder: string, record: RunRecord): Promise<Parameters> {
   if (record.status === 'complete') return readAdapter(folder, record)
-  return (await readCheckpoint(folder)).best
+  const file = join(folder, runFiles.checkpoint)
+  if (existsSync(file)) return (await readCheckpoint(folder)).best
+  const now = await readRecord(folder)
+  if (now.status === 'complete') return readAdapter(folder, now)
+  throw new RunError(
+    'ERR_RUN_MISSING',
+    `${folder}: this run was stopped, or is, before its first checkpoint: go on with it by train with "resume"`,
+    { file },
+  )
 }
 
 async function loadRecorded(folder: string, record: RunRecord, path: string, asked: boolean): Promise<Backbone> {

@@ -7,6 +7,8 @@ export type ProgressEvent =
       readonly epochs: number
       /** Steps of the whole training. */
       readonly steps: number
+      /** Steps that are done: more than 0 where it goes on from a checkpoint. */
+      readonly step: number
       readonly parameters: ParameterCount
     }
   | {
@@ -25,14 +27,24 @@ export type ProgressEvent =
       readonly milliseconds: number
     }
   | {
+      readonly kind: 'evaluating'
+      readonly epoch: number
+      /** Validation rows that are done. */
+      readonly done: number
+      readonly rows: number
+    }
+  | {
       readonly kind: 'evaluation'
       readonly epoch: number
+      /** Validation rows. */
+      readonly rows: number
       readonly loss: number
       readonly metrics: Readonly<Record<string, number>>
       /** True where it is the best epoch so far. */
       readonly best: boolean
       readonly milliseconds: number
     }
+  /** On disk; `epoch` is the one under way, or the one that has just ended. */
   | { readonly kind: 'checkpoint'; readonly epoch: number; readonly step: number }
   | { readonly kind: 'warning'; readonly code: string; readonly message: string }
 

@@ -1,14 +1,15 @@
 /** The folder of a run: which files it has, how they are written, and how they are read again. */
 
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TaskRecord } from '../data/tasks/index.js'
-import { OptionError, RunError } from '../errors.js'
+import { RunError } from '../errors.js'
 import { writeAtomic } from '../formats/atomic.js'
 import { decodeSafetensors, encodeSafetensors, toFloats, type FloatTensor } from '../formats/safetensors.js'
 import { packageVersion } from '../version.js'
 import type { EpochRecord, BestEpoch, Throughput } from './fit.js'
+import type { RunData } from './identity.js'
 import type { ParameterCount } from './progress.js'
 
 export const runFiles = {
@@ -25,8 +26,11 @@ export type Parameters = ReadonlyMap<string, FloatTensor>
 export interface RunRecord {
   /** Of this file's layout. */
   readonly format: 1
-  /** `training` until the last epoch is done: then the checkpoint holds the newest complete state. */
-  readonly status: 'training' | 'complete'
+  /**
+   * What happened. Unless it is `complete`, the checkpoint holds the newest complete state, and the training can go on
+   * from there; `training` is also what a process leaves that was killed.
+   */
+  readonly status: 'training' | 'interrupted' | 'failed' | 'complete'
   readonly backbone: {
     readonly name: string
     /** Where it lay. */
@@ -37,12 +41,39 @@ export interface RunRecord {
   readonly task: TaskRecord
   /** Options of the model and of its training, with defaults filled in. */
   readonly options: RunOptions
+  /** What it is trained on. */
+  readonly data: RunData
+  /** Where it began; another instruction set gives other last bits. */
+  readonly device: { readonly kind: string; readonly isa: string }
   readonly parameters: ParameterCount
   readonly history: readonly EpochRecord[]
   readonly best?: BestEpoch
   readonly throughput?: Throughput
   readonly adapter?: { readonly file: string; readonly sha256: string }
+  /** Why it ended before its time: of `interrupted` and `failed`. */
+  readonly stopped?: Stop
+  /** Each time it went on from a checkpoint. */
+  readonly resumed?: readonly Resumption[]
   readonly versions: { readonly 'onnx-adapters': string; readonly node: string }
+}
+
+export interface Stop {
+  /** The last step that counts. */
+  readonly step: number
+  /** The epoch under way, or the last one. */
+  readonly epoch: number
+  readonly code?: string
+  readonly message: string
+  /** ISO 8601. */
+  readonly at: string
+}
+
+export interface Resumption {
+  /** Steps that were done. */
+  readonly step: number
+  /** ISO 8601. */
+  readonly at: string
+  readonly versions: RunRecord['versions']
 }
 
 /** What a reader needs to build the model again, and more for people. */
@@ -58,34 +89,6 @@ export interface RunOptions {
 
 export function currentVersions(): RunRecord['versions'] {
   return { 'onnx-adapters': packageVersion(), node: process.versions.node }
-}
-
-/**
- * Refuses a folder with content unless it may be overwritten.
- * @throws OptionError ERR_OUTPUT_EXISTS
- */
-export async function checkOutput(folder: string, overwrite: boolean): Promise<void> {
-  const found = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return []
-    throw new OptionError(
-      'ERR_OPTION',
-      `option "output": ${folder} cannot be used: ${error.message}`,
-      { option: 'output', got: folder },
-      { cause: error },
-    )
-  })
-  if (found.length === 0 || overwrite) return
-  throw new OptionError('ERR_OUTPUT_EXISTS', `${folder} exists and is not empty; choose another output, or overwrite`, {
-    option: 'output',
-    got: folder,
-    expected: 'a new or empty folder',
-  })
-}
-
-/** Makes the folder, without the files of an earlier run; other files stay. */
-export async function prepareOutput(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  for (const name of Object.values(runFiles)) await rm(join(folder, name), { force: true })
 }
 
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {

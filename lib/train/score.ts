@@ -1,4 +1,4 @@
-import type { Dataset, EncodedRows } from '../data/dataset.js'
+import { outputsByExample, type Dataset, type EncodedRows } from '../data/dataset.js'
 import type { Scores, Task } from '../data/tasks/index.js'
 
 /** The part of Trainer that evaluation needs. */
@@ -12,7 +12,7 @@ export interface ForwardModel {
 /** Rows of one forward pass: enough to keep all threads busy. */
 const rowsPerBatch = 32
 
-/** Outputs of the head for all rows, in their order: f32[outputs] each. */
+/** Outputs of the head for all rows, in their order: f32[outputs] each, or f32[length · outputs] for heads over tokens. */
 export async function forwardRows(
   model: ForwardModel,
   rows: EncodedRows,
@@ -30,5 +30,5 @@ export async function forwardRows(
 
 /** Loss and metrics of a model on labelled rows. */
 export async function scoreRows(model: ForwardModel, task: Task, rows: Dataset, signal?: AbortSignal): Promise<Scores> {
-  return task.score(await forwardRows(model, rows, signal), rows.targets)
+  return task.score(outputsByExample(rows, await forwardRows(model, rows, signal)))
 }

@@ -5,7 +5,9 @@ import type { Backbone } from '../backbone/backbone.js'
 import type { Columns, DataSource } from '../data/example.js'
 import { taskFamily, type TaskKind, type TaskOptions } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
+import { heads } from '../heads/index.js'
 import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
+import type { OutputMode } from './output.js'
 import type { ProgressListener } from './progress.js'
 import { schedules, type ScheduleName } from './schedule.js'
 import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js'
@@ -14,7 +16,7 @@ import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js
 export interface TrainOptions {
   /** A folder, an .onnx file, or a backbone that is already loaded. */
   readonly backbone: string | Backbone
-  /** A .tsv file (.gz too), or rows. */
+  /** A file (TSV, CSV, JSON Lines, CoNLL; .gz too), or rows. */
   readonly train: DataSource
   /** Picks the best epoch. @default none: the last epoch is kept */
   readonly validation?: DataSource
@@ -64,9 +66,21 @@ export interface TrainOptions {
   readonly earlyStopping?: number
   /** Use the first rows only. @default all */
   readonly trainRows?: number
-  /** Replace a run that is in the output folder. @default false */
+  /** Replace a run that is in the output folder; other files stay. @default false */
   readonly overwrite?: boolean
-  /** Finishes the step under way, then rejects with the signal's reason. */
+  /**
+   * Go on with the run in the output folder from its last checkpoint, to the same bytes as without the break. Backbone,
+   * data and all options that the result depends on must be those of then; output (the folder may have moved), threads,
+   * device, precision, checkpointSteps, signal and onProgress may be others. A finished run gives its result back at
+   * once, and a folder without a run starts one, both with a warning. @default false
+   */
+  readonly resume?: boolean
+  /**
+   * Write a checkpoint every so many steps, besides the one after each epoch; 0: after epochs only.
+   * @default one a minute, or fewer where writing them would take more than 2 % of the time
+   */
+  readonly checkpointSteps?: number
+  /** Finishes the step under way, writes a checkpoint, then rejects with the signal's reason. */
   readonly signal?: AbortSignal
   readonly onProgress?: ProgressListener
 }
@@ -85,9 +99,11 @@ export interface TrainSettings {
   readonly metric: string | undefined
   readonly earlyStopping: number | undefined
   readonly trainRows: number | undefined
+  readonly mode: OutputMode
+  readonly checkpointSteps: number | undefined
 }
 
-const known: readonly (keyof TrainOptions | 'resume')[] = [
+const known: readonly (keyof TrainOptions)[] = [
   'backbone',
   'train',
   'validation',
@@ -116,6 +132,7 @@ const known: readonly (keyof TrainOptions | 'resume')[] = [
   'trainRows',
   'overwrite',
   'resume',
+  'checkpointSteps',
   'signal',
   'onProgress',
 ]
@@ -128,7 +145,6 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   if (typeof options !== 'object' || options === null) throw wrongOption('options', 'an object', options)
   checkKeys('train', options, known)
   checkRequired(options)
-  refuseResume(options)
   const preset = options.preset === undefined ? undefined : presets[checkChoice('preset', options.preset, presetNames)]
   const { epochs = 3, batchSize = 32, learningRate = 1e-3, seed = 0 } = options
   const trainer = trainerOptions(options, preset)
@@ -137,7 +153,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   // Adapters, trained parts, optimizer, dropout and the like: the trainer's own rules.
   resolveTrainerOptions({
     ...trainer,
-    task: { kind: task.kind, outputs: 2 },
+    task: { kind: task.kind, outputs: heads[task.kind].outputs ?? 2 },
     backbone: undefined as unknown as Backbone,
   })
   const count = { least: 1, integer: true }
@@ -154,6 +170,11 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     metric,
     earlyStopping: optionalCount('earlyStopping', options.earlyStopping),
     trainRows: optionalCount('trainRows', options.trainRows),
+    mode: options.resume ? 'resume' : options.overwrite ? 'overwrite' : 'new',
+    checkpointSteps:
+      options.checkpointSteps === undefined
+        ? undefined
+        : checkNumber('checkpointSteps', options.checkpointSteps, { least: 0, integer: true }),
   }
 }
 
@@ -192,7 +213,7 @@ function trainerOptions(
 }
 
 function checkRequired(options: TrainOptions): void {
-  const { backbone, train, validation, output, columns = {}, overwrite = false, signal, onProgress } = options
+  const { backbone, train, validation, output, columns = {}, signal, onProgress } = options
   const isBackbone = typeof backbone === 'string' ? backbone !== '' : typeof backbone === 'object' && backbone !== null
   if (!isBackbone) throw wrongOption('backbone', 'a folder, an .onnx file or a loaded backbone', backbone)
   if (!isSource(train)) throw wrongOption('train', 'a data file or rows { text, textPair, label }', train)
@@ -200,7 +221,7 @@ function checkRequired(options: TrainOptions): void {
     throw wrongOption('validation', 'a data file or rows { text, textPair, label }', validation)
   if (typeof output !== 'string' || output === '') throw wrongOption('output', 'the folder to write to', output)
   checkKeys('columns', columns, ['text', 'textPair', 'label'])
-  if (typeof overwrite !== 'boolean') throw wrongOption('overwrite', 'true or false', overwrite)
+  checkMode(options)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongOption('signal', 'an AbortSignal', signal)
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw wrongOption('onProgress', 'a function', onProgress)
@@ -214,6 +235,7 @@ function isSource(source: unknown): source is DataSource {
 
 function checkTask(task: TaskOptions, metric: string | undefined): string | undefined {
   const family = taskFamily(task.kind)
+  family.check(task)
   return metric === undefined ? undefined : checkChoice('metric', metric, family.metrics)
 }
 
@@ -221,16 +243,21 @@ function optionalCount(option: string, value: number | undefined): number | unde
   return value === undefined ? undefined : checkNumber(option, value, { least: 1, integer: true })
 }
 
-function refuseResume(options: object): void {
-  const { resume = false } = options as { resume?: unknown }
-  if (resume === false) return
-  throw new OptionError(
-    'ERR_OPTION',
-    'option "resume" is not supported by this version: start the run again with "overwrite"',
-    {
-      option: 'resume',
-      got: resume,
-      expected: false,
-    },
-  )
+function checkMode({ overwrite = false, resume = false, earlyStopping, validation }: TrainOptions): void {
+  if (typeof overwrite !== 'boolean') throw wrongOption('overwrite', 'true or false', overwrite)
+  if (typeof resume !== 'boolean') throw wrongOption('resume', 'true or false', resume)
+  if (overwrite && resume) {
+    throw new OptionError(
+      'ERR_OPTION',
+      'options "overwrite" and "resume" exclude each other: one starts anew, the other goes on',
+      { option: 'resume', got: true, expected: 'one of overwrite, resume' },
+    )
+  }
+  if (earlyStopping !== undefined && validation === undefined) {
+    throw new OptionError('ERR_OPTION', 'option "earlyStopping" needs "validation": without it no epoch is better', {
+      option: 'earlyStopping',
+      got: earlyStopping,
+      expected: 'validation',
+    })
+  }
 }

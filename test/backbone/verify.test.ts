@@ -1,15 +1,19 @@
+import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import test from 'ava'
-import { hashFiles, runtimeVersion, verifyAgainstRuntime, type VerifySubject } from '../../lib/backbone/verify.js'
-import { inspect, loadBackbone } from '../../lib/index.js'
+import { hashFiles, verifyAgainstRuntime, type VerifySubject } from '../../lib/backbone/verify.js'
+import { inspect, loadBackbone, type Inspection } from '../../lib/index.js'
 import { encodeModel } from '../../lib/onnx/write.js'
 import { readModel } from '../../lib/onnx/read.js'
 import { temporaryFolder, tinyBackbone } from '../support/folder.js'
-import { packagePath, sharedMissing, sharedPath } from '../support/shared.js'
+import { lacksShared, packagePath, sharedPath } from '../support/shared.js'
+import { lacksRuntime, serialTestUnless, testUnless } from '../support/unless.js'
 
-const installed = runtimeVersion() !== undefined
-const name = (text: string) => (installed ? text : `${text}: not run, onnxruntime-node is not installed`)
+const execute = promisify(execFile)
+const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
 /** The tiny encoder, with a cache of this test's own. */
 async function subject(
@@ -20,10 +24,11 @@ async function subject(
   const backbone = await loadBackbone(file, { verify: false })
   const encoder = await backbone.encoder({ threads: 1 })
   t.teardown(() => encoder.dispose())
-  const { hiddenOutput, inputNames } = backbone.imported
+  const { hiddenOutput, hiddenIsGraphOutput, inputNames } = backbone.imported
   return {
     file,
     value: hiddenOutput,
+    isGraphOutput: hiddenIsGraphOutput,
     inputNames,
     sha256: backbone.sha256,
     half: false,
@@ -34,32 +39,64 @@ async function subject(
   }
 }
 
-test.serial(name('a right import is within the bound, and remembered'), async (t) => {
-  if (!installed) return t.pass()
+serialTestUnless(lacksRuntime, 'a right import is within the bound, and remembered', async (t) => {
   const right = await subject(t)
   const first = await verifyAgainstRuntime(right)
   t.true(first.maxAbsDifference! < 2e-5)
   t.is(first.warning, undefined)
-  t.is((await readdir(join(process.env['XDG_CACHE_HOME']!, 'onnx-adapters', 'verified'))).length, 1)
+  t.is((await readdir(verifiedFolder())).length, 1)
   const never = () => Promise.reject(new Error('computed again'))
   t.deepEqual(await verifyAgainstRuntime({ ...right, encode: never }), first)
 })
 
-test.serial(name('an import that computes something else stops'), async (t) => {
-  if (!installed) return t.pass()
-  const right = await subject(t)
-  const off = (by: number) => async (rows: Parameters<VerifySubject['encode']>[0]) => {
-    const hidden = await right.encode(rows)
+/** Where results are remembered. */
+function verifiedFolder(): string {
+  return join(process.env['XDG_CACHE_HOME']!, 'onnx-adapters', 'verified')
+}
+
+/** An encoder that is off by so much in one value of every row. */
+function off({ encode }: VerifySubject, by: number): VerifySubject['encode'] {
+  return async (rows) => {
+    const hidden = await encode(rows)
     hidden[0]![5]! += by
     return hidden
   }
-  await t.throwsAsync(verifyAgainstRuntime({ ...right, encode: off(7.6e-4) }), { code: 'ERR_ONNX_DIFFERS' })
-  await t.throwsAsync(verifyAgainstRuntime({ ...right, encode: off(NaN) }), { code: 'ERR_ONNX_DIFFERS' })
-  t.regex((await verifyAgainstRuntime({ ...right, sha256: '1', encode: off(9.5e-5) })).warning!, /more than usual/)
+}
+
+serialTestUnless(lacksRuntime, 'an import that computes something else stops', async (t) => {
+  const right = await subject(t)
+  const wrong = { ...right, encode: off(right, 7.6e-4) }
+  await t.throwsAsync(verifyAgainstRuntime(wrong), { code: 'ERR_ONNX_DIFFERS' })
+  await t.throwsAsync(verifyAgainstRuntime({ ...right, encode: off(right, NaN) }), { code: 'ERR_ONNX_DIFFERS' })
+  const odd = await verifyAgainstRuntime({ ...right, sha256: '1', encode: off(right, 9.5e-5) })
+  t.regex(odd.warning!, /more than usual/)
 })
 
-test.serial(name('a file that keeps its hidden states to itself'), async (t) => {
-  if (!installed) return t.pass()
+for (const { half, bound } of [
+  { half: false, bound: 1e-4 },
+  { half: true, bound: 2e-2 },
+]) {
+  const title = `${half ? 'float16' : 'float32'} weights may be off by ${bound} of the largest value`
+  serialTestUnless(lacksRuntime, title, async (t) => {
+    const right = { ...(await subject(t)), half }
+    await verifyAgainstRuntime(right)
+    const [remembered] = await readdir(verifiedFolder())
+    const { largest } = JSON.parse(await readFile(join(verifiedFolder(), remembered!), 'utf8')) as { largest: number }
+    const limit = bound * Math.max(1, largest)
+    const check = (share: number) =>
+      verifyAgainstRuntime({ ...right, sha256: String(share), encode: off(right, share * limit) })
+    const { maxAbsDifference, warning } = await check(0.9)
+    t.true(Math.abs(maxAbsDifference! - 0.9 * limit) < 1e-5)
+    // Rounded weights differ by more than rounded sums: that is worth a word only where weights are float32.
+    t.is(warning === undefined, half)
+    const error = await t.throwsAsync<Error & { details: Record<string, unknown> }>(check(1.1), {
+      code: 'ERR_ONNX_DIFFERS',
+    })
+    t.true(Math.abs(Number(error?.details['expected']) / limit - 1) < 1e-5)
+  })
+}
+
+serialTestUnless(lacksRuntime, 'a file that keeps its hidden states to itself', async (t) => {
   const model = await readModel(packagePath('test', 'golden', 'sdpa', 'model.onnx'))
   const inner = await subject(t)
   const last = model.graph!.output.find((output) => output.name === inner.value)!
@@ -69,18 +106,21 @@ test.serial(name('a file that keeps its hidden states to itself'), async (t) => 
   const folder = await temporaryFolder(t)
   const file = join(folder, 'model.onnx')
   await writeFile(file, encodeModel(model))
-  const { maxAbsDifference, warning } = await verifyAgainstRuntime({ ...inner, file, sha256: await hashFiles([file]) })
+  const sha256 = await hashFiles([file])
+  const { maxAbsDifference, warning } = await verifyAgainstRuntime({ ...inner, file, isGraphOutput: false, sha256 })
   t.is(warning, undefined)
   t.true(maxAbsDifference! < 2e-5)
   t.deepEqual(await readdir(folder), ['model.onnx'])
 })
 
-test.serial(name('a reference that cannot be had is a warning'), async (t) => {
-  if (!installed) return t.pass()
+serialTestUnless(lacksRuntime, 'a reference that cannot be had is a warning', async (t) => {
   const right = await subject(t)
-  const { maxAbsDifference, warning } = await verifyAgainstRuntime({ ...right, value: 'nothing', sha256: '2' })
-  t.is(maxAbsDifference, undefined)
-  t.regex(warning!, /not compared.*"nothing"/)
+  for (const isGraphOutput of [true, false]) {
+    const lost = { ...right, value: 'nothing', isGraphOutput, sha256: '2' }
+    const { maxAbsDifference, warning } = await verifyAgainstRuntime(lost)
+    t.is(maxAbsDifference, undefined)
+    t.regex(warning!, /not compared.*nothing/)
+  }
 })
 
 test.serial('a cache that cannot be written is no error', async (t) => {
@@ -105,7 +145,7 @@ test.serial('inspect says what the importer sees', async (t) => {
     positions: 16,
   })
   t.is(inspection.trainedParameters['8'], 4 * 552 + 5 * 64)
-  if (installed) t.true(inspection.maxAbsDifference! < 2e-5)
+  if (!lacksRuntime) t.true(inspection.maxAbsDifference! < 2e-5)
 })
 
 const fixtures = [
@@ -121,22 +161,59 @@ const fixtures = [
   'electra-hubera14',
 ]
 
-test.serial(
-  sharedPath('fixtures') && installed
-    ? 'files of many exporters agree'
-    : `files of many exporters are not compared: ${sharedMissing}`,
-  async (t) => {
-    if (!sharedPath('fixtures') || !installed) return t.pass()
-    t.timeout(300_000)
-    process.env['XDG_CACHE_HOME'] = await temporaryFolder(t)
-    for (const fixture of fixtures) {
-      const backbone = await loadBackbone(sharedPath('fixtures', fixture)!)
-      const { maxAbsDifference, warning } = await backbone.verify()
-      t.is(warning, undefined, fixture)
-      t.true(maxAbsDifference! < (fixture === 'bert-fp16' ? 2e-2 : 2e-5), `${fixture}: ${maxAbsDifference}`)
+const fixtureFolder = sharedPath('fixtures')
+
+serialTestUnless(lacksShared(fixtureFolder) ?? lacksRuntime, 'files of many exporters agree', async (t) => {
+  t.timeout(300_000)
+  process.env['XDG_CACHE_HOME'] = await temporaryFolder(t)
+  for (const fixture of fixtures) {
+    const backbone = await loadBackbone(join(fixtureFolder!, fixture))
+    const { maxAbsDifference, warning } = await backbone.verify()
+    t.is(warning, undefined, fixture)
+    t.true(maxAbsDifference! < (fixture === 'bert-fp16' ? 2e-2 : 2e-5), `${fixture}: ${maxAbsDifference}`)
+  }
+})
+
+/** Loaded before the command line, these make a machine on which onnxruntime-node is not there, or not whole. */
+const absences = {
+  'is not installed (npm install onnxruntime-node)': `
+    const Module = require('node:module')
+    const resolve = Module._resolveFilename
+    Module._resolveFilename = function (request, ...rest) {
+      if (request.startsWith('onnxruntime-node')) throw Object.assign(new Error('absent'), { code: 'MODULE_NOT_FOUND' })
+      return resolve.call(this, request, ...rest)
+    }`,
+  'cannot be loaded: its library is gone': `
+    const open = process.dlopen
+    process.dlopen = function (module, file, ...rest) {
+      if (file.includes('onnxruntime')) throw new Error('its library is gone')
+      return open.call(this, module, file, ...rest)
+    }`,
+}
+
+for (const [what, preload] of Object.entries(absences)) {
+  const reason = what.startsWith('cannot') ? lacksRuntime : undefined
+  testUnless(reason, `where onnxruntime-node ${what}, models are used without the comparison`, async (t) => {
+    const folder = await temporaryFolder(t)
+    const backbone = await tinyBackbone(join(folder, 'backbone'))
+    await writeFile(join(folder, 'preload.cjs'), preload)
+    const env = {
+      ...process.env,
+      XDG_CACHE_HOME: folder,
+      NODE_OPTIONS: `--require ${JSON.stringify(join(folder, 'preload.cjs'))}`,
     }
-  },
-)
+    const { stdout, stderr } = await execute(process.execPath, [main, 'inspect', backbone, '--json'], { env })
+    const { layers, maxAbsDifference, warning } = JSON.parse(stdout) as Inspection
+    t.is(layers, 2)
+    t.is(maxAbsDifference, null)
+    t.true(
+      warning?.startsWith(`the imported encoder was not compared with ONNX Runtime: onnxruntime-node ${what}`),
+      warning,
+    )
+    t.is(stderr, `warning: ${warning}\n`)
+    t.deepEqual(await readdir(folder), ['backbone', 'preload.cjs'], 'nothing is remembered')
+  })
+}
 
 test('a hash over several files is that of their bytes', async (t) => {
   const folder = await temporaryFolder(t)
@@ -145,5 +222,6 @@ test('a hash over several files is that of their bytes', async (t) => {
   await writeFile(join(folder, 'b'), 'c')
   await writeFile(join(folder, 'c'), 'abc')
   t.is(await hashFiles([join(folder, 'a'), join(folder, 'b')]), await hashFiles([join(folder, 'c')]))
+  t.is(await hashFiles([Buffer.from('ab'), join(folder, 'b')]), await hashFiles([join(folder, 'c')]))
   t.is((await readFile(join(folder, 'c'), 'utf8')).length, 3)
 })

@@ -1,31 +1,12 @@
 /** The command line in child processes: what goes where, and the exit codes. */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { cli, main, type Outcome } from '../support/cli.js'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
-
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
-
-interface Outcome {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function cli(args: readonly string[], input = ''): Promise<Outcome> {
-  return new Promise((finish, fail) => {
-    const child = spawn(process.execPath, [main, ...args])
-    const text = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
-    }
-    child.once('error', fail)
-    child.once('close', (code) => finish({ code, ...text }))
-    child.stdin.end(input)
-  })
-}
+import { testUnless } from '../support/unless.js'
 
 async function prepare(t: ExecutionContext) {
   const folder = await temporaryFolder(t)
@@ -97,6 +78,8 @@ test('inspect', async (t) => {
   t.regex(missing.stderr, /^error: ERR_ONNX_MISSING: /)
   t.notRegex(missing.stderr, /\n {4}at /)
   t.regex((await cli(['inspect', join(folder, 'absent'), '--debug'])).stderr, /\n {4}at /)
+  t.regex((await cli(['--debug', 'inspect', join(folder, 'absent')])).stderr, /\n {4}at /)
+  t.is((await cli(['--json', 'inspect', backbone])).stdout, stdout)
 })
 
 test('train, evaluate, predict', async (t) => {
@@ -142,31 +125,55 @@ test('train, evaluate, predict', async (t) => {
       [texts[1], 'blue', 'colours'],
     ],
   )
-  const file = await cli(['predict', run, '--input', dev])
-  t.is(file.stdout.trim().split('\n').length, 18)
+  const labelled = await cli(['predict', run, '--input', dev])
+  t.is(labelled.stdout.trim().split('\n').length, 18)
 
   await writeFiles(folder, { 'texts.txt': `${texts[1]}\n` })
   t.regex((await cli(['predict', run, '--input', join(folder, 'texts.txt')])).stdout, /^blue\t/)
   t.is((await cli(['predict', run])).code, 2)
   t.is((await cli(['predict', join(folder, 'absent'), 'text'])).code, 1)
+
+  const file = join(run, 'run.json')
+  await writeFile(file, (await readFile(file, 'utf8')).replace('"size": 8', '"size": 0'))
+  const tampered = await cli(['evaluate', run, '--data', dev])
+  t.is(tampered.code, 1, 'the fault is in a file, not in the usage')
+  t.true(tampered.stderr.startsWith(`error: ERR_RUN_RECORD: ${file}: `), tampered.stderr)
 })
 
-test('options are checked before any work', async (t) => {
+/** Runs a command whose reader takes one piece of its output, or none, and goes. */
+function unread(args: readonly string[], input: string, pieces: 0 | 1): Promise<Outcome> {
+  return new Promise((finish, fail) => {
+    const child = spawn(process.execPath, [main, ...args])
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
+    if (pieces === 0) child.stdout.destroy()
+    else child.stdout.once('data', () => child.stdout.destroy())
+    child.once('error', fail)
+    child.once('close', (code) => finish({ code, stdout: '', stderr }))
+    // The command may end before it has read all of this.
+    child.stdin.on('error', () => {})
+    child.stdin.end(input)
+  })
+}
+
+test('a reader that has seen enough ends the command without a word', async (t) => {
+  t.like(await unread(['doctor'], '', 0), { code: 0, stderr: '' })
   const { run, train } = await prepare(t)
-  const wrong: readonly [string[], RegExp][] = [
-    [['--learning-rate', '0'], /learningRate/],
-    [['--learning-rate', '-1'], /learningRate/],
-    [['--learning-rate', 'fast'], /Expected a number/],
-    [['--adapter-size', '0'], /adapter\.size/],
-    [['--dropout', 'hiden=0.1'], /did you mean "hidden"/],
-    [['--trainable', 'adapters,norm'], /trainable/],
-    [['--max-length', '17'], /at most 16/],
-    [['--adapter-layers', '0,7'], /layer 7/],
-  ]
-  for (const [flags, message] of wrong) {
-    const { code, stderr } = await cli([...train, ...flags])
-    t.is(code, 2, flags.join(' '))
-    t.regex(stderr, message)
-  }
-  t.false(existsSync(run))
+  t.is((await cli([...train, '--epochs', '1', '--train-rows', '12'])).code, 0)
+  // More than a pipe holds, so that the command writes when nobody reads any more.
+  const texts = 'the red cat sees a dog .\n'.repeat(3000)
+  t.like(await unread(['predict', run, '--input', '-', '--json'], texts, 1), { code: 0, stderr: '' })
+})
+
+const full = '/dev/full'
+
+testUnless(existsSync(full) ? undefined : `this system has no ${full}`, 'a full disk is an error', async (t) => {
+  const disk = await open(full, 'w')
+  t.teardown(() => disk.close())
+  const child = spawn(process.execPath, [main, 'doctor'], { stdio: ['ignore', disk.fd, 'pipe'] })
+  let stderr = ''
+  child.stderr!.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk))
+  const code = await new Promise((finish) => child.once('close', finish))
+  t.is(code, 1)
+  t.regex(stderr, /^error: standard output cannot be written: .*no space left/)
 })

@@ -106,7 +106,7 @@ test('no such file, a folder, a kind that cannot be read', async (t) => {
 
 test('rows of an iterable, synchronous or not', async (t) => {
   const rows = [
-    { text: 'x', label: 'a' },
+    { text: 'x', textPair: 'w', label: 'a' },
     { text: 'y', textPair: 'z', label: 1 },
   ]
   const later = (async function* () {
@@ -114,15 +114,18 @@ test('rows of an iterable, synchronous or not', async (t) => {
   })()
   for (const source of [rows, new Set(rows), later]) {
     t.deepEqual(rowsOf(await readExamples(source)), [
-      ['x', undefined, 'a'],
+      ['x', 'w', 'a'],
       ['y', 'z', 1],
     ])
   }
   await t.throwsAsync(readExamples([]), { code: 'ERR_DATA_EMPTY' })
-  await t.throwsAsync(readExamples([{ text: 'x' }]), { code: 'ERR_DATA_ROW', message: /row 1: label/ })
+  await t.throwsAsync(readExamples([{ text: 'x' }]), {
+    code: 'ERR_DATA_ROW',
+    message: /row 1: no field for the label.*found "text"/,
+  })
   await t.throwsAsync(readExamples([{ text: 'x', label: 1 }, { label: 1 } as never]), {
     code: 'ERR_DATA_ROW',
-    message: /row 2: text must be a string/,
+    message: /row 2: no field for the text.*found "label"/,
   })
   await t.throwsAsync(readExamples([null as never]), { code: 'ERR_DATA_ROW' })
 })

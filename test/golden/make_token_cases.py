@@ -116,4 +116,5 @@ def main():
         file.write(f'{{"tokenizers": {json.dumps(result["tokenizers"])},\n' + ",\n".join(f'"{name}": {text}' for name, text in rows.items()) + "}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

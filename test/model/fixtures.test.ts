@@ -1,10 +1,11 @@
-/** Every plain BERT fixture through the public door: the hidden states of PyTorch, or an error that says why not. */
-import { readdirSync, readFileSync } from 'node:fs'
+/** Every encoder fixture through the public door: the hidden states of PyTorch, or an error that says why not. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { loadBackbone } from '../../lib/index.js'
 import { maxDifference } from '../support/budget.js'
-import { sharedMissing, sharedPath } from '../support/shared.js'
+import { lacksShared, sharedPath } from '../support/shared.js'
+import { testUnless } from '../support/unless.js'
 
 interface Batch {
   readonly name: string
@@ -24,9 +25,9 @@ interface FixtureGolden {
 }
 
 const folder = sharedPath('fixtures')
-const names = folder ? readdirSync(folder).filter((name) => name.startsWith('bert-')) : []
+const names = folder ? readdirSync(folder).filter((name) => existsSync(join(folder, name, 'golden.json'))) : []
 
-if (names.length === 0) test(`fixtures are not checked: ${sharedMissing}`, (t) => t.pass())
+if (names.length === 0) testUnless(lacksShared(folder), 'hidden states of every fixture', (t) => t.fail('no fixtures'))
 
 for (const name of names) {
   const golden = JSON.parse(readFileSync(join(folder!, name, 'golden.json'), 'utf8')) as FixtureGolden
@@ -41,7 +42,9 @@ for (const name of names) {
     )
     if (!encoder) return
     t.not(golden.expectation, 'reject')
-    for (const batch of golden.batches.filter(({ padding }) => padding === 'none' || padding === 'right')) {
+    const batches = golden.batches.filter(({ padding }) => padding === 'none' || padding === 'right')
+    t.true(batches.length > 0)
+    for (const batch of batches) {
       const difference = await largestDifference(encoder, batch)
       t.true(difference <= golden.tolerance, `batch ${batch.name}: ${difference} above ${golden.tolerance}`)
     }

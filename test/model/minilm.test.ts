@@ -1,9 +1,9 @@
 /** all-MiniLM-L6-v2, a real backbone, against PyTorch in float64. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test from 'ava'
 import { loadBackbone } from '../../lib/index.js'
-import { sharedMissing, sharedPath } from '../support/shared.js'
+import { lacksShared, sharedPath } from '../support/shared.js'
+import { testUnless } from '../support/unless.js'
 
 interface Batch {
   readonly name: string
@@ -16,10 +16,9 @@ interface Batch {
 const tolerance = 2e-5
 const folder = sharedPath('models', 'all-MiniLM-L6-v2')
 
-test(folder ? 'the first features of every real position' : `MiniLM is not checked: ${sharedMissing}`, async (t) => {
-  if (!folder) return t.pass()
-  const { batches } = JSON.parse(readFileSync(join(folder, 'golden.json'), 'utf8')) as { batches: Batch[] }
-  const backbone = await loadBackbone(folder, { verify: false })
+testUnless(lacksShared(folder), 'the first features of every real position', async (t) => {
+  const { batches } = JSON.parse(readFileSync(join(folder!, 'golden.json'), 'utf8')) as { batches: Batch[] }
+  const backbone = await loadBackbone(folder!, { verify: false })
   const encoder = await backbone.encoder({ device: 'cpu', threads: 1 })
   for (const batch of batches) {
     const lengths = batch.attention_mask.map((mask) => mask.reduce((a, b) => a + b, 0))

@@ -1,6 +1,8 @@
 /** Wrong arguments throw at the call; what only the engine can see rejects. Both carry a code and details. */
+import { availableParallelism } from 'node:os'
 import test from 'ava'
-import { addon } from '../../lib/runtime/binding.js'
+import type { OptionError } from '../../lib/errors.js'
+import { addon, describe } from '../../lib/runtime/binding.js'
 import { resolveDevice, resolveThreads } from '../../lib/runtime/device.js'
 import type { NativeBatch } from '../../lib/runtime/native-types.js'
 import { plainSession } from '../support/plain_session.js'
@@ -29,16 +31,20 @@ test('wrong arguments throw at the call', async (t) => {
   t.throws(() => session.run('small', [{ ...batch, step: -1 }]), { code: 'ERR_BATCH' })
   t.throws(() => session.read(wrong('weights')), { code: 'ERR_OPTION', message: /'moment2'/ })
   t.throws(() => session.write('parameters', new Float32Array(1)), { code: 'ERR_OPTION' })
+  t.throws(() => session.read('moment1'), { code: 'ERR_OPTION', message: /program has no moment1/ })
+  t.throws(() => session.arena('gradients'), { code: 'ERR_OPTION', message: /program has no gradients/ })
   await t.notThrowsAsync(session.run('small', [batch]), 'a refused call leaves the session usable')
   await session.dispose()
 })
 
 test('a program that is none rejects', async (t) => {
   const weights = new (addon().Weights)({ isa: 'scalar' })
-  const { program, session } = await plainSession()
+  const { program, session, batch } = await plainSession()
   await t.throwsAsync(addon().Session.create(weights, new Uint8Array(3)), { code: 'ERR_PROGRAM' })
   await t.throwsAsync(addon().Session.create(weights, program), { code: 'ERR_PROGRAM', message: /is not loaded/ })
-  await t.throwsAsync(session.replan(program.slice(0, -4)), { code: 'ERR_PROGRAM' })
+  await t.throwsAsync(session.run('small', [batch], program.slice(0, -4)), { code: 'ERR_PROGRAM' })
+  t.throws(() => session.run('small', [batch], wrong('program')), { code: 'ERR_OPTION' })
+  t.is((await session.run('small', [batch])).outputs.length, 1, 'the program before is still in force')
   await session.dispose()
 })
 
@@ -92,7 +98,38 @@ test('weights that do not fit are refused, all or none', async (t) => {
 
 test('a device that cannot be used says why', (t) => {
   t.throws(() => resolveDevice('cuda'), { code: 'ERR_DEVICE', message: /without CUDA/ })
-  t.throws(() => resolveDevice(wrong('tpu')), { code: 'ERR_OPTION', message: /auto, cpu, cuda/ })
-  t.throws(() => resolveThreads(0), { code: 'ERR_OPTION' })
+  const unknown = t.throws<OptionError>(() => resolveDevice(wrong('cuba')), {
+    code: 'ERR_OPTION',
+    message: 'option "device" must be one of auto, cpu, cuda, not "cuba"; did you mean "cuda"?',
+  })
+  t.like(unknown.details, { option: 'device', got: 'cuba', expected: 'one of auto, cpu, cuda' })
+  t.throws(() => resolveDevice(wrong(null)), { code: 'ERR_OPTION' })
+})
+
+test('an instruction set that cannot be used says why', (t) => {
+  const description = { ...describe(), isas: ['scalar'], compiledIsas: ['avx2', 'scalar'] }
+  const resolveForced = (isa: string) => {
+    const before = process.env['ONNX_ADAPTERS_ISA']
+    process.env['ONNX_ADAPTERS_ISA'] = isa
+    try {
+      return resolveDevice('cpu', description)
+    } finally {
+      if (before === undefined) delete process.env['ONNX_ADAPTERS_ISA']
+      else process.env['ONNX_ADAPTERS_ISA'] = before
+    }
+  }
+  t.throws(() => resolveForced('avx2'), { code: 'ERR_DEVICE', message: /this CPU \(.*\) lacks it/ })
+  t.throws(() => resolveForced('scaler'), { code: 'ERR_DEVICE', message: /did you mean "scalar"/ })
+  t.is(resolveForced('scalar').isa, 'scalar')
+})
+
+test('threads are a whole number', (t) => {
+  const none = t.throws<OptionError>(() => resolveThreads(0), {
+    code: 'ERR_OPTION',
+    message: 'option "threads" must be a whole number of at least 1 and of at most 1024, not 0',
+  })
+  t.like(none.details, { option: 'threads', got: 0 })
+  for (const threads of [1.5, 1025, NaN, '2']) t.throws(() => resolveThreads(wrong(threads)), { code: 'ERR_OPTION' })
   t.is(resolveThreads(3), 3)
+  t.is(resolveThreads(), availableParallelism())
 })

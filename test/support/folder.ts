@@ -3,6 +3,8 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
+import { writeModel } from '../../lib/onnx/write.js'
+import { integers, tinyBert, type ModelBuilder } from './onnx_models.js'
 import { packagePath } from './shared.js'
 
 /** A folder that goes when the test ends. */
@@ -50,6 +52,20 @@ export async function tinyBackbone(folder: string): Promise<string> {
   await writeFiles(folder, { 'tokenizer.json': JSON.stringify(tinyTokenizer) })
   await copyFile(packagePath('test', 'golden', 'sdpa', 'model.onnx'), join(folder, 'model.onnx'))
   await copyFile(packagePath('test', 'golden', 'sdpa', 'config.json'), join(folder, 'config.json'))
+  return folder
+}
+
+/** Small too, but with 512 positions and a pooler: takes the commands that are meant for real models. */
+export async function roomyBackbone(folder: string): Promise<string> {
+  await writeFiles(folder, { 'tokenizer.json': JSON.stringify(tinyTokenizer) })
+  const hidden = 16
+  const addPooler = (b: ModelBuilder, x: string) => {
+    const first = b.add('Gather', [x, b.tensor(integers([], [0]))], { axis: 1 })
+    b.add('Tanh', [b.linear(first, hidden, hidden)])
+    return x
+  }
+  const sizes = { layers: 2, hidden, heads: 4, feedForward: 32, positions: 512, vocabulary: 50 }
+  await writeModel(tinyBert({ ...sizes, after: addPooler }), join(folder, 'model.onnx'))
   return folder
 }
 

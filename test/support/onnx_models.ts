@@ -136,6 +136,10 @@ export interface TinyBertOptions {
   readonly hidden?: number
   readonly heads?: number
   readonly feedForward?: number
+  /** Longest row. @default 16 */
+  readonly positions?: number
+  /** Token ids. @default 20 */
+  readonly vocabulary?: number
   /** Makes what is added to the scores; the default is the padding mask. */
   readonly bias?: (b: ModelBuilder, paddingBias: string) => string
   /** Makes the attention probabilities from masked scores. */
@@ -165,14 +169,19 @@ function project(
 
 /** Inputs input_ids, attention_mask, token_type_ids; output: the last value made. */
 export function tinyBert(options: TinyBertOptions = {}): OnnxModel {
-  const { layers = 2, hidden = 8, heads = 2, feedForward = 12 } = options
+  const { layers = 2, hidden = 8, heads = 2, feedForward = 12, positions: longest = 16, vocabulary = 20 } = options
   const b = new ModelBuilder()
   const shape = b.add('Shape', ['input_ids'])
   const size = (axis: number) => b.add('Gather', [shape, b.list(axis)], { axis: 0 })
-  const positions = b.add('Slice', [b.tensor(integers([1, 16], [...Array(16).keys()])), b.list(0), size(1), b.list(1)])
-  const words = b.add('Gather', [b.random(20, hidden), 'input_ids'])
+  const positions = b.add('Slice', [
+    b.tensor(integers([1, longest], [...Array(longest).keys()])),
+    b.list(0),
+    size(1),
+    b.list(1),
+  ])
+  const words = b.add('Gather', [b.random(vocabulary, hidden), 'input_ids'])
   const types = b.add('Gather', [b.random(2, hidden), 'token_type_ids'])
-  const places = b.add('Gather', [b.random(16, hidden), positions])
+  const places = b.add('Gather', [b.random(longest, hidden), positions])
   let x = b.layerNorm(b.add('Add', [b.add('Add', [words, types]), places]), hidden)
   const keep = b.add('Cast', [b.add('Unsqueeze', ['attention_mask', b.list(1, 2)])], { to: DataType.float })
   const padding = b.add('Mul', [b.add('Sub', [b.scalar(1), keep]), b.scalar(-3.4028234663852886e38)])

@@ -27,3 +27,8 @@ export function sharedPath(...parts: string[]): string | undefined {
 
 /** The reason a test gives when it cannot run without the shared files. */
 export const sharedMissing = `shared files are not at ${sharedRoot} (set ONNX_ADAPTERS_SHARED)`
+
+/** Why a test cannot run that needs these paths of `sharedPath`; undefined where they are all there. */
+export function lacksShared(...paths: readonly (string | undefined)[]): string | undefined {
+  return paths.includes(undefined) ? sharedMissing : undefined
+}

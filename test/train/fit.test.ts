@@ -10,12 +10,19 @@ const task = taskFamily('classification').fit(
 )
 
 /** Rows of one token, whose number is the row; the target is its parity. */
-function dataset(rows: number): Dataset {
+function dataset(count: number): Dataset {
+  const rows = Array.from({ length: count }, (_, i) => ({
+    inputIds: [i],
+    tokenTypeIds: [0],
+    truncated: false,
+    target: i % 2,
+  }))
   return {
-    inputIds: Array.from({ length: rows }, (_, i) => [i]),
-    tokenTypeIds: Array.from({ length: rows }, () => [0]),
-    targets: Array.from({ length: rows }, (_, i) => i % 2),
-    tokens: rows,
+    inputIds: rows.map((row) => row.inputIds),
+    tokenTypeIds: rows.map((row) => row.tokenTypeIds),
+    targets: rows.map((row) => row.target),
+    examples: rows.map((row, i) => ({ example: { text: '', place: { row: i + 1 } }, rows: [row] })),
+    tokens: count,
     truncated: 0,
   }
 }
@@ -141,5 +148,11 @@ test('a signal lets the step finish', async (t) => {
   }
   t.is(await t.throwsAsync(fit({ ...all, emit })), reason)
   t.is(model.batches.length, 4)
-  t.is(checkpoints.length, 1)
+  t.deepEqual(
+    checkpoints.map(([state, best]) => [state.epoch, state.step, state.current?.steps, best]),
+    [
+      [1, 3, undefined, true],
+      [1, 4, 1, false],
+    ],
+  )
 })

@@ -1,17 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
+import type { FitState } from '../../lib/train/fit.js'
 import { readCheckpoint, writeCheckpoint } from '../../lib/train/checkpoint.js'
-import {
-  checkOutput,
-  finishRun,
-  prepareOutput,
-  readAdapter,
-  readRecord,
-  runFiles,
-  writeRecord,
-  type RunRecord,
-} from '../../lib/train/run.js'
+import { finishRun, readAdapter, readRecord, runFiles, writeRecord, type RunRecord } from '../../lib/train/run.js'
 import { temporaryFolder, writeFiles } from '../support/folder.js'
 
 const record: RunRecord = {
@@ -20,24 +12,13 @@ const record: RunRecord = {
   backbone: { name: 'b', path: '/b/model.onnx', sha256: '00' },
   task: { kind: 'classification', labels: ['a', 'b'] },
   options: { adapter: false, head: {}, trainable: ['head'], maxLength: 8, pair: false },
+  data: { train: { rows: 2, sha256: '00' } },
+  device: { kind: 'cpu', isa: 'scalar' },
   parameters: { trained: 1, total: 2, share: 0.5 },
   history: [],
   versions: { 'onnx-adapters': '0.0.0', node: '20.0.0' },
 }
 const tensors = (value: number) => new Map([['head.weight', { shape: [2, 1], data: Float32Array.of(value, -value) }]])
-
-test('a folder with content is refused unless it may be overwritten', async (t) => {
-  const folder = await temporaryFolder(t)
-  await t.notThrowsAsync(checkOutput(folder, false))
-  await t.notThrowsAsync(checkOutput(join(folder, 'new'), false))
-  await writeFiles(folder, { 'notes.txt': 'mine', [runFiles.record]: '{}' })
-  await t.throwsAsync(checkOutput(folder, false), { code: 'ERR_OUTPUT_EXISTS' })
-  await t.throwsAsync(checkOutput(join(folder, 'notes.txt'), true), { code: 'ERR_OPTION' })
-  await t.notThrowsAsync(checkOutput(folder, true))
-  await prepareOutput(folder)
-  t.is(await readFile(join(folder, 'notes.txt'), 'utf8'), 'mine')
-  await t.throwsAsync(readRecord(folder), { code: 'ERR_RUN_MISSING' })
-})
 
 test('a finished run is read again', async (t) => {
   const folder = await temporaryFolder(t)
@@ -68,13 +49,24 @@ test('a record that cannot be read', async (t) => {
   await t.throwsAsync(readRecord(folder), { code: 'ERR_RUN_RECORD', message: /format 9/ })
 })
 
-test('a checkpoint keeps the state, the position and the best epoch', async (t) => {
+test('a checkpoint keeps the state, the position, the identity and the best epoch', async (t) => {
   const folder = await temporaryFolder(t)
   const state = { step: 6, parameters: tensors(1), moment1: tensors(2), moment2: tensors(3) }
-  const position = { epoch: 2, step: 6, history: [], best: { epoch: 1, metrics: { accuracy: 0.5 } } }
-  await writeCheckpoint(folder, state, position, tensors(4))
-  t.deepEqual(await readCheckpoint(folder), { state, position, best: tensors(4) })
-  await writeCheckpoint(folder, state, position)
+  const position: FitState = {
+    epoch: 2,
+    step: 6,
+    // Digits that only a double holds: the mean loss of the epoch must come out the same.
+    current: { steps: 2, lossSum: 0.1 + 0.2, seconds: 1 / 3 },
+    history: [],
+    best: { epoch: 1, metrics: { accuracy: 0.5 } },
+    spent: { steps: 6, rows: 48, tokens: 400, milliseconds: 7.25 },
+  }
+  const { task, options, data } = record
+  const identity = { backbone: '00', task, options, data }
+  const kept = { state, position, identity, metricsBytes: 1234 }
+  await writeCheckpoint(folder, { ...kept, best: tensors(4) })
+  t.deepEqual(await readCheckpoint(folder), { ...kept, best: tensors(4) })
+  await writeCheckpoint(folder, kept)
   t.deepEqual((await readCheckpoint(folder)).best, tensors(1))
   await finishRun(folder, record, tensors(1))
   await t.throwsAsync(readCheckpoint(folder), { code: 'ERR_RUN_FILE' })

@@ -17,6 +17,12 @@ test('defaults', (t) => {
   })
 })
 
+test('resume and overwrite choose what the folder may hold', (t) => {
+  t.like(resolve({}), { mode: 'new', checkpointSteps: undefined })
+  t.like(resolve({ resume: true, checkpointSteps: 0 }), { mode: 'resume', checkpointSteps: 0 })
+  t.like(resolve({ overwrite: true, resume: false, checkpointSteps: 5 }), { mode: 'overwrite', checkpointSteps: 5 })
+})
+
 test('a preset fills in what is not given', (t) => {
   const settings = resolve({ preset: 'adapter-bert', adapter: { size: 8 }, weightDecay: 0 })
   t.like(settings, {
@@ -53,6 +59,7 @@ const wrong: readonly [object, RegExp][] = [
   [{ maxLength: 0 }, /maxLength/],
   [{ seed: -1 }, /seed/],
   [{ threads: 0 }, /threads/],
+  [{ device: 'cpuu' }, /did you mean "cpu"/],
   [{ trainRows: 0 }, /trainRows/],
   [{ earlyStopping: 0 }, /earlyStopping/],
   [{ schedule: 'cosine' }, /schedule/],
@@ -71,7 +78,11 @@ const wrong: readonly [object, RegExp][] = [
   [{ overwrite: 'yes' }, /"overwrite"/],
   [{ signal: {} }, /"signal"/],
   [{ onProgress: 5 }, /"onProgress"/],
-  [{ resume: true }, /"resume"/],
+  [{ resume: 'yes' }, /"resume"/],
+  [{ resume: true, overwrite: true }, /"overwrite" and "resume" exclude each other/],
+  [{ checkpointSteps: -1 }, /checkpointSteps/],
+  [{ checkpointSteps: 1.5 }, /checkpointSteps/],
+  [{ earlyStopping: 2 }, /"earlyStopping" needs "validation"/],
 ]
 
 for (const [options, message] of wrong) {

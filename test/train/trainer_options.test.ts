@@ -53,6 +53,7 @@ const wrong: readonly [object, string, RegExp][] = [
   [{ optimizer: { epsilon: 0 } }, 'optimizer.epsilon', /above 0/],
   [{ seed: -1 }, 'seed', /whole number/],
   [{ precision: 'bf17' }, 'precision', /one of/],
+  [{ device: 'Cpu' }, 'device', /did you mean "cpu"/],
   [{ task: { kind: 'regresion' } }, 'task.kind', /did you mean "regression"/],
   [{ task: { kind: 'classification' } }, 'task.outputs', /whole number/],
   [{ task: { kind: 'span', outputs: 3 } }, 'task.outputs', /2 for span/],

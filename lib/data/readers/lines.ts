@@ -13,19 +13,19 @@ import { DataError } from '../../errors.js'
 export async function* readLines(file: string): AsyncGenerator<string> {
   await checkReadable(file)
   let line = 0
-  let rest: Buffer = Buffer.alloc(0)
+  let rest: Buffer[] = []
   for await (const chunk of readBytes(file)) {
     // Lines are cut from bytes, so that a bad byte is found in its own line; `\n` is never part of another character.
     let start = 0
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
       const piece = chunk.subarray(start, end)
-      yield decode(rest.length > 0 ? Buffer.concat([rest, piece]) : piece, file, ++line)
-      rest = Buffer.alloc(0)
+      yield decode(rest.length > 0 ? Buffer.concat([...rest, piece]) : piece, file, ++line)
+      rest = []
       start = end + 1
     }
-    if (start < chunk.length) rest = Buffer.concat([rest, chunk.subarray(start)])
+    if (start < chunk.length) rest.push(chunk.subarray(start))
   }
-  if (rest.length > 0) yield decode(rest, file, ++line)
+  if (rest.length > 0) yield decode(Buffer.concat(rest), file, ++line)
 }
 
 async function checkReadable(file: string): Promise<void> {
@@ -53,7 +53,7 @@ async function checkReadable(file: string): Promise<void> {
 }
 
 async function* readBytes(file: string): AsyncGenerator<Buffer> {
-  if (!file.endsWith('.gz')) {
+  if (!/\.gz$/i.test(file)) {
     yield* createReadStream(file) as AsyncIterable<Buffer>
     return
   }

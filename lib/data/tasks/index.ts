@@ -1,8 +1,14 @@
 import { checkChoice } from '../../options.js'
-import { classification } from './classification.js'
+import { classification, type ClassificationOptions } from './classification.js'
+import { multilabel, type MultilabelOptions } from './multilabel.js'
+import { regression, type RegressionOptions } from './regression.js'
 import type { TaskFamily, TaskKind, TaskRecord } from './task.js'
+import { token, type TokenOptions } from './token.js'
 
-const families: Readonly<Record<TaskKind, TaskFamily>> = { classification }
+/** What `train` is told of its task, by kind. */
+export type TaskOptions = ClassificationOptions | RegressionOptions | MultilabelOptions | TokenOptions
+
+const families: Readonly<Record<TaskKind, TaskFamily>> = { classification, regression, multilabel, token }
 
 export const taskKinds = Object.keys(families) as TaskKind[]
 
@@ -16,4 +22,16 @@ export function loadTask(record: TaskRecord) {
   return taskFamily(record.kind).load(record)
 }
 
-export type { Prediction, Scores, Target, Task, TaskFamily, TaskKind, TaskOptions, TaskRecord } from './task.js'
+export type { ClassificationOptions, MultilabelOptions, RegressionOptions, TokenOptions }
+export type {
+  EncodedExample,
+  EncodedRow,
+  ExampleOutputs,
+  Prediction,
+  Scores,
+  Target,
+  Task,
+  TaskFamily,
+  TaskKind,
+  TaskRecord,
+} from './task.js'

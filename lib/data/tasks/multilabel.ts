@@ -1,0 +1,148 @@
+import { DataError } from '../../errors.js'
+import { macroF1, microF1, subsetAccuracy } from '../../metrics/multilabel.js'
+import { checkKeys, wrongOption } from '../../options.js'
+import type { Example } from '../example.js'
+import { textFields } from '../fields.js'
+import type { Tokenizer } from '../tokenize.js'
+import { checkLabels, labelName, LabelSet, SameType } from './labels.js'
+import { encodeSequence, sequenceOutput, sequenceTarget } from './sequence.js'
+import type { ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord } from './task.js'
+
+/** Options of a multi-label task: any number of labels a row, none too. */
+export interface MultilabelOptions {
+  readonly kind: 'multilabel'
+  /** Labels in the order of the outputs. @default those found in the training data, sorted */
+  readonly labels?: readonly string[]
+  /** What stands between the labels of a row where they come as text; blanks around a label are dropped. @default ',' */
+  readonly labelSeparator?: string
+}
+
+const metrics = ['micro_f1', 'macro_f1', 'subset_accuracy'] as const
+
+/** Each label is decided by itself: it is given where its probability is above one half. */
+class Multilabel implements Task {
+  readonly kind = 'multilabel'
+  readonly outputs: number
+  readonly metrics = metrics
+  readonly defaultMetric = 'micro_f1'
+  private readonly labels: LabelSet
+
+  constructor(
+    labels: readonly string[],
+    private readonly labelSeparator: string,
+  ) {
+    this.outputs = labels.length
+    this.labels = new LabelSet(labels, 'labels')
+  }
+
+  record(): TaskRecord {
+    const { kind, labelSeparator } = this
+    return { kind, labels: this.labels.names, labelSeparator }
+  }
+
+  encode(example: Example, tokenizer: Tokenizer, maxLength: number) {
+    const target = example.label === undefined ? undefined : this.target(example)
+    return encodeSequence(example, tokenizer, maxLength, target)
+  }
+
+  /** 1 for each of the example's labels, 0 for the others. */
+  target(example: Example): readonly number[] {
+    const target = new Array<number>(this.outputs).fill(0)
+    for (const label of labelsOf(example, this.labelSeparator))
+      target[this.labels.index(labelName(label, example.place), example.place)] = 1
+    return target
+  }
+
+  score(examples: readonly ExampleOutputs[]): Scores {
+    const { outputs: labels } = this
+    const outputs = examples.map(sequenceOutput)
+    const gold = examples.map(sequenceTarget) as (readonly number[])[]
+    const predicted = outputs.map((logits) => Array.from(logits, (logit) => Number(logit > 0)))
+    let loss = 0
+    for (const [i, logits] of outputs.entries())
+      for (const [k, logit] of logits.entries()) loss += crossEntropy(logit, gold[i]![k]!)
+    return {
+      loss: loss / (examples.length * labels),
+      metrics: {
+        micro_f1: microF1(gold, predicted, labels),
+        macro_f1: macroF1(gold, predicted, labels),
+        subset_accuracy: subsetAccuracy(gold, predicted, labels),
+      },
+    }
+  }
+
+  predict(example: ExampleOutputs): Prediction {
+    const logits = sequenceOutput(example)
+    const { names } = this.labels
+    return {
+      labels: names.filter((_, k) => logits[k]! > 0),
+      scores: Object.fromEntries(names.map((label, k) => [label, 1 / (1 + Math.exp(-logits[k]!))])),
+    }
+  }
+}
+
+export const multilabel: TaskFamily<MultilabelOptions> = {
+  kind: 'multilabel',
+  fields: textFields,
+  metrics,
+
+  check(options) {
+    checkKeys('task', options, ['kind', 'labels', 'labelSeparator'])
+    const { labels, labelSeparator } = options
+    if (labels !== undefined) checkLabels(labels, 1)
+    if (labelSeparator !== undefined && (typeof labelSeparator !== 'string' || labelSeparator === ''))
+      throw wrongOption('task.labelSeparator', 'the text between labels', labelSeparator)
+  },
+
+  fit(options, examples) {
+    const { labelSeparator = ',' } = options
+    const found = findLabels(examples, labelSeparator)
+    const labels = options.labels ?? needOne(found, examples)
+    const task = new Multilabel(labels, labelSeparator)
+    // Labels that were given may not cover the data.
+    if (options.labels) for (const example of examples) task.target(example)
+    return task
+  },
+
+  load(record) {
+    return new Multilabel(record.labels as string[], record.labelSeparator as string)
+  },
+}
+
+/** Binary cross-entropy of one decision, in the form that never overflows. */
+function crossEntropy(logit: number, gold: number): number {
+  return Math.max(logit, 0) - logit * gold + Math.log1p(Math.exp(-Math.abs(logit)))
+}
+
+/** A list as it is; a text in its parts, none for an empty one. */
+function labelsOf({ label, place }: Example, separator: string): readonly unknown[] {
+  if (Array.isArray(label)) return label
+  if (label === '') return []
+  return labelName(label, place)
+    .split(separator)
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
+
+function findLabels(examples: readonly Example[], separator: string): string[] {
+  const type = new SameType()
+  const names = new Set<string>()
+  for (const example of examples) {
+    for (const label of labelsOf(example, separator)) {
+      type.check(label, example.place)
+      names.add(labelName(label, example.place))
+    }
+  }
+  return [...names].sort()
+}
+
+function needOne(labels: string[], examples: readonly Example[]): string[] {
+  if (labels.length > 0) return labels
+  const { file } = examples[0]!.place
+  throw new DataError('ERR_DATA_CLASSES', `${file ?? 'the data'}: none of the ${examples.length} rows has a label`, {
+    file,
+    field: 'label',
+    found: labels,
+    expected: 'at least 1 label',
+  })
+}

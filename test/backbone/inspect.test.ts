@@ -1,0 +1,55 @@
+/** What inspect says of the real backbone; tests of the tiny one are beside those of the check it runs. */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import test from 'ava'
+import { inspect, type Inspection } from '../../lib/index.js'
+import { temporaryFolder, tinyBackbone } from '../support/folder.js'
+import { lacksShared, sharedPath } from '../support/shared.js'
+import { lacksRuntime, testUnless } from '../support/unless.js'
+
+const run = promisify(execFile)
+const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
+
+const miniLm = sharedPath('models', 'all-MiniLM-L6-v2')
+
+const layerNorms = 13 * 2 * 384
+const adapters = (size: number) => 12 * (2 * 384 * size + 384 + size)
+
+testUnless(lacksShared(miniLm), 'the counts of MiniLM', async (t) => {
+  t.deepEqual([adapters(64), layerNorms], [595_200, 9_984])
+  t.deepEqual(await inspect(miniLm!, { verify: false }), {
+    architecture: 'bert',
+    layers: 6,
+    hidden: 384,
+    heads: 12,
+    feedForward: 1536,
+    activation: 'gelu',
+    vocabulary: 30_522,
+    positions: 512,
+    pooler: true,
+    parameters: 22_713_216,
+    trainedParameters: { 8: adapters(8) + layerNorms, 64: adapters(64) + layerNorms, 256: adapters(256) + layerNorms },
+    maxAbsDifference: null,
+  })
+})
+
+testUnless(
+  lacksShared(miniLm) ?? lacksRuntime,
+  'MiniLM as ONNX Runtime computes it, from the command line',
+  async (t) => {
+    // A cache of its own, so that the comparison is made and not remembered.
+    const env = { ...process.env, XDG_CACHE_HOME: await temporaryFolder(t) }
+    const { stdout, stderr } = await run(process.execPath, [main, 'inspect', miniLm!, '--json'], { env })
+    t.is(stderr, '')
+    const { parameters, trainedParameters, maxAbsDifference } = JSON.parse(stdout) as Inspection
+    t.is(parameters, 22_713_216)
+    t.is(trainedParameters['64'], 605_184)
+    t.true(maxAbsDifference! > 0 && maxAbsDifference! <= 2e-5, String(maxAbsDifference))
+  },
+)
+
+test('a misspelt option', async (t) => {
+  const backbone = await tinyBackbone(await temporaryFolder(t))
+  await t.throwsAsync(inspect(backbone, { verfy: false } as never), { code: 'ERR_OPTION', message: /"verify"/ })
+})

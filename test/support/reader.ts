@@ -1,0 +1,142 @@
+/**
+ * A reader of a document who does what it says: runs its blocks in order in one folder, where the names of real models
+ * and data stand for tiny ones.
+ */
+import { spawn } from 'node:child_process'
+import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ExecutionContext } from 'ava'
+import ts from 'typescript'
+import type { Block } from './document.js'
+import { asTsv, colourRows, roomyBackbone, temporaryFolder, writeFiles } from './folder.js'
+import { packagePath } from './shared.js'
+
+const compiledLib = fileURLToPath(new URL('../../lib', import.meta.url))
+
+/** npm and npx of the reader: they install nothing, and know the package's own scripts and command. */
+const npm = `#!/bin/sh
+case "$1" in
+  install | ci) exit 0 ;;
+  test | t) set -- run test ;;
+esac
+[ "$1" = run ] || { echo "npm $1: not known to this test" >&2; exit 1; }
+grep -q "^ *\\"$2\\":" package.json || { echo "package.json has no script $2" >&2; exit 1; }
+`
+const npx = `#!/bin/sh
+[ "$1" = onnx-adapters ] || { echo "npx $1: not known to this test" >&2; exit 1; }
+shift
+exec node dist/cli/main.js "$@"
+`
+
+export class Reader {
+  readonly folder: string
+
+  private constructor(folder: string) {
+    this.folder = folder
+  }
+
+  /** Prepares the folder: the package under its name, commands, `models/all-MiniLM-L6-v2` and `data/trec`. */
+  static async create(t: ExecutionContext): Promise<Reader> {
+    const folder = await temporaryFolder(t)
+    await writeFiles(folder, { 'package.json': JSON.stringify(await ownPackage(), null, 2) })
+    await writeFiles(join(folder, 'bin'), { npm, npx })
+    for (const name of ['npm', 'npx']) await chmod(join(folder, 'bin', name), 0o755)
+    await symlink(compiledLib, join(folder, 'dist'))
+    await symlink(packagePath('lib'), join(folder, 'lib'))
+    await symlink(packagePath('node_modules'), join(folder, 'node_modules'))
+    await roomyBackbone(join(folder, 'models', 'all-MiniLM-L6-v2'))
+    const rows = colourRows(48)
+    await writeFiles(join(folder, 'data', 'trec'), {
+      'train.tsv': asTsv(rows),
+      'dev.tsv': asTsv(rows.slice(0, 12)),
+      'test.tsv': asTsv(rows.slice(12, 24)),
+    })
+    return new Reader(folder)
+  }
+
+  /** Does what one block says. @returns what it printed */
+  async follow(t: ExecutionContext, block: Block): Promise<string> {
+    const { language, text, file } = block
+    if (file !== undefined) return this.#write(file, text)
+    if (language === 'sh') return this.#run(t, block, 'sh', ['-e', '-c', text])
+    if (language !== 'ts' && language !== 'js') return ''
+    const name = `block-${block.line}.mjs`
+    const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }
+    await writeFile(join(this.folder, name), ts.transpileModule(text, { compilerOptions: options }).outputText)
+    return this.#run(t, block, process.execPath, [name])
+  }
+
+  /** What the compiler says of the document's TypeScript, under the strictest settings of the package. */
+  async typeErrors(blocks: readonly Block[]): Promise<string[]> {
+    const sources = blocks.filter(({ language }) => language === 'ts')
+    const files = sources.map(({ line }) => join(this.folder, `block-${line}.mts`))
+    for (const [i, { text }] of sources.entries()) await writeFile(files[i]!, text)
+    const program = ts.createProgram(files, {
+      target: ts.ScriptTarget.ES2023,
+      lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts'],
+      module: ts.ModuleKind.NodeNext,
+      types: ['node'],
+      typeRoots: [join(this.folder, 'node_modules', '@types')],
+      strict: true,
+      noUncheckedIndexedAccess: true,
+      skipLibCheck: true,
+      noEmit: true,
+    })
+    return ts
+      .getPreEmitDiagnostics(program)
+      .map(({ file, messageText }) => `${file?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`)
+  }
+
+  /** The content of a file that the document shows, under its name. */
+  async #write(file: string, text: string): Promise<string> {
+    const path = join(this.folder, file)
+    await mkdir(join(path, '..'), { recursive: true })
+    await writeFile(path, text)
+    return ''
+  }
+
+  async #run(t: ExecutionContext, block: Block, command: string, args: readonly string[]): Promise<string> {
+    // A document may train into one folder several times, each time as if it were the first.
+    if (!/resume|overwrite/.test(block.text))
+      for (const output of outputsOf(block.text)) await rm(join(this.folder, output), { recursive: true, force: true })
+    const { status, stdout, stderr } = await capture(command, args, this.folder)
+    t.is(status, 0, `line ${block.line}:\n${block.text}\n${stdout}${stderr}`)
+    return stdout
+  }
+}
+
+/** package.json with the types from the sources: a program finds the package by its name, as itself. */
+async function ownPackage(): Promise<object> {
+  const content = JSON.parse(await readFile(packagePath('package.json'), 'utf8')) as object
+  return { ...content, exports: { '.': { types: './lib/index.ts', default: './dist/index.js' } } }
+}
+
+/** Folders of runs that a block trains: `--output runs/x`, `output: 'runs/x'`. */
+function outputsOf(text: string): string[] {
+  const pattern = /--output (runs\/\S+)|\boutput: '(runs\/[^']+)'/g
+  return [...text.matchAll(pattern)].map(([, flag, option]) => (flag ?? option)!)
+}
+
+interface Outcome {
+  readonly status: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function capture(command: string, args: readonly string[], folder: string): Promise<Outcome> {
+  const environment = {
+    ...process.env,
+    PATH: [join(folder, 'bin'), process.env['PATH']].join(delimiter),
+    XDG_CACHE_HOME: join(folder, 'cache'),
+  }
+  return new Promise((finish, fail) => {
+    const child = spawn(command, args, { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+    const text = { stdout: '', stderr: '' }
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
+    }
+    child.once('error', fail)
+    child.once('close', (status) => finish({ status, ...text }))
+  })
+}

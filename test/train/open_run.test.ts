@@ -1,0 +1,74 @@
+/** A run that is opened again: what its files say is checked, and a fault of theirs is told as theirs. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { evaluate, train, Trainer } from '../../lib/index.js'
+import { resolveDevice } from '../../lib/runtime/device.js'
+import { openRun } from '../../lib/train/open_run.js'
+import { colourRows, temporaryFolder, tinyBackbone } from '../support/folder.js'
+
+type Json = Record<string, unknown>
+
+async function finishedRun(t: ExecutionContext): Promise<string> {
+  const folder = await temporaryFolder(t)
+  const output = join(folder, 'run')
+  const backbone = await tinyBackbone(join(folder, 'backbone'))
+  await train({ backbone, train: colourRows(12), output, adapter: { size: 4 }, epochs: 1, threads: 1 })
+  return output
+}
+
+const wrong: readonly [what: string, change: (record: Json, options: Json) => void, message: RegExp][] = [
+  ['a task of another kind', (record) => (record['task'] = { kind: 'clasification' }), /did you mean "classification"/],
+  ['a task without labels', (record) => (record['task'] = { kind: 'classification' }), /describes no model/],
+  ['an adapter of size 0', (_, options) => (options['adapter'] = { size: 0 }), /adapter\.size.*not 0/],
+  ['an adapter that is a word', (_, options) => (options['adapter'] = 'small'), /adapter|option/],
+  ['a pool that is not known', (_, options) => (options['head'] = { pool: 'mead' }), /did you mean "mean"/],
+  ['no trained part', (_, options) => (options['trainable'] = []), /trainable/],
+  ['a layer that the model lacks', (_, options) => (options['adapter'] = { size: 4, layers: [7] }), /layer 7/],
+  ['a length that is text', (_, options) => (options['maxLength'] = '16'), /maxLength.*not "16"/],
+  ['pairs that are neither true nor false', (_, options) => delete options['pair'], /pair/],
+  ['a backbone without a path', (record) => (record['backbone'] = { sha256: '' }), /backbone\.path/],
+]
+
+test('a record that was changed is named, with what is wrong in it', async (t) => {
+  const run = await finishedRun(t)
+  const file = join(run, 'run.json')
+  const text = await readFile(file, 'utf8')
+  const open = () => evaluate({ run, data: colourRows(6), threads: 1 })
+  await t.notThrowsAsync(open())
+  for (const [what, change, message] of wrong) {
+    const record = JSON.parse(text) as Json
+    change(record, record['options'] as Json)
+    await writeFile(file, JSON.stringify(record))
+    const error = await t.throwsAsync<Error & { details: Json }>(open(), { code: 'ERR_RUN_RECORD' }, what)
+    t.true(error?.message.startsWith(`${file}: `), what)
+    t.regex(error?.message ?? '', message, what)
+    t.is(error?.details['file'], file, what)
+  }
+})
+
+test("the caller's own options are told first, as options", async (t) => {
+  const run = join(await temporaryFolder(t), 'absent')
+  await t.throwsAsync(evaluate({ run, data: [], threads: 0 }), { code: 'ERR_OPTION', message: /"threads".*not 0/ })
+  await t.throwsAsync(evaluate({ run, data: [], device: 'cpuu' as never }), {
+    code: 'ERR_OPTION',
+    message: /did you mean "cpu"/,
+  })
+})
+
+test('a run that is opened pays for inference alone', async (t) => {
+  const output = await finishedRun(t)
+  const { model, backbone } = await openRun(output, { threads: 1 })
+  t.deepEqual(
+    model.plan.entries.map(({ entry }) => entry.name),
+    ['forward', 'evaluate'],
+  )
+  t.is(model.memory().parameters, 4 * model.plan.layout.size, 'no gradients, no moments')
+  const weights = backbone.weights(resolveDevice().isa).native
+  const packed = weights.bytes()
+  const trainer = await Trainer.create({ backbone, task: { kind: 'classification', outputs: 2 }, threads: 1 })
+  t.true(weights.bytes() > 1.3 * packed, 'only training packs weights for the backward pass')
+  t.true(trainer.memory().parameters > 3 * model.memory().parameters)
+  await trainer.dispose()
+  await model.dispose()
+})
