@@ -6,10 +6,13 @@ import { readModelFile } from '../onnx/read.js'
 import { checkKeys, wrongOption } from '../options.js'
 import { encoderLimits } from '../train/batch.js'
 import { Backbone } from './backbone.js'
-import { resolveBackbone, type BackboneFiles } from './resolve.js'
-import { hashFiles, verifyAgainstRuntime, type Verification } from './verify.js'
+import type { FetchOptions } from './fetch.js'
+import { hashFiles } from './hash.js'
+import { locateBackbone } from './locate.js'
+import type { BackboneFiles } from './resolve.js'
+import { verifyAgainstRuntime, type Verification } from './verify.js'
 
-export interface LoadBackboneOptions {
+export interface LoadBackboneOptions extends FetchOptions {
   /** Compare with ONNX Runtime, where it is installed. @default true */
   readonly verify?: boolean
 }
@@ -18,15 +21,16 @@ export interface LoadBackboneOptions {
  * Loads a frozen encoder to share: finds its files, imports it, and compares what it computes with ONNX Runtime (the
  * result is remembered, so that a file is compared once).
  *
- * @param path a folder with `model.onnx` or `onnx/model.onnx`, or an `.onnx` file
- * @throws OnnxImportError ERR_ONNX_*; OptionError ERR_OPTION; DeviceError ERR_ADDON
+ * @param path a folder with `model.onnx` or `onnx/model.onnx`, or an `.onnx` file; or a name, as `fetchBackbone` takes
+ * them, of a backbone that is in the cache or is brought there
+ * @throws OnnxImportError ERR_ONNX_*; BackboneError ERR_BACKBONE_*; OptionError ERR_OPTION; DeviceError ERR_ADDON
  */
 export async function loadBackbone(path: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
-  checkKeys('loadBackbone', options, ['verify'])
+  checkKeys('loadBackbone', options, ['verify', 'onProgress', 'signal'])
   const { verify = true } = options
-  if (typeof path !== 'string' || path === '') throw wrongOption('path', 'a folder or an .onnx file', path)
+  if (typeof path !== 'string' || path === '') throw wrongOption('path', 'a folder, an .onnx file or a name', path)
   if (typeof verify !== 'boolean') throw wrongOption('verify', 'true or false', verify)
-  const files = await resolveBackbone(path)
+  const files = await locateBackbone(path, options)
   const { model, bytes, external } = await readModelFile(files.model)
   const imported = importEncoder(model)
   const backbone = new Backbone({

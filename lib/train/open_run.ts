@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
+import { isPortableName } from '../backbone/names.js'
 import { loadTask, type Task } from '../data/tasks/index.js'
-import { OptionError, RunError } from '../errors.js'
+import { BackboneError, OptionError, RunError } from '../errors.js'
 import { checkNumber, wrongOption } from '../options.js'
 import { resolveDevice, resolveThreads } from '../runtime/device.js'
 import { readCheckpoint } from './checkpoint.js'
@@ -12,7 +13,7 @@ import { TaskModel } from './task_model.js'
 import type { TrainerOptions } from './trainer_options.js'
 
 export interface OpenRunOptions {
-  /** Where the backbone lies now, or one that is already loaded. @default where it lay in training */
+  /** Where the backbone lies now, or one that is already loaded. @default where it lay in training, else its name */
   readonly backbone?: string | Backbone
   readonly device?: TrainerOptions['device']
   readonly threads?: number
@@ -108,16 +109,22 @@ async function readTensors(folder: string, record: RunRecord): Promise<Parameter
   )
 }
 
+/** The backbone where it lay; where it is not there any more, one that has a name of the hub is found or brought again. */
 async function loadRecorded(folder: string, record: RunRecord, path: string, asked: boolean): Promise<Backbone> {
-  return loadBackbone(path).catch((cause: unknown) => {
-    if (asked || (cause as { code?: string }).code !== 'ERR_ONNX_MISSING') throw cause
-    throw new RunError(
+  const { name } = record.backbone
+  const isGone = (error: unknown) => !asked && (error as { code?: unknown }).code === 'ERR_ONNX_MISSING'
+  const lost = (cause: unknown, more: string) =>
+    new RunError(
       'ERR_RUN_BACKBONE',
-      `${folder}: its backbone "${record.backbone.name}" is not at ${path} any more; say where it is with "backbone"`,
-      {
-        file: path,
-      },
+      `${folder}: its backbone "${name}" is not at ${path} any more${more}; say where it is with "backbone"`,
+      { file: path, name },
       { cause },
     )
+  return loadBackbone(path).catch((error: unknown) => {
+    if (!isGone(error)) throw error
+    if (!isPortableName(name)) throw lost(error, '')
+    return loadBackbone(name).catch((cause: unknown) => {
+      throw cause instanceof BackboneError ? lost(cause, `, and ${cause.message}`) : cause
+    })
   })
 }
