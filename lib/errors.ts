@@ -25,6 +25,9 @@ export class OptionError extends OnnxAdaptersError {}
 /** A file that is not, or not wholly, a model that can be imported: `ERR_ONNX_*`; `details.node`, `details.expected`. */
 export class OnnxImportError extends OnnxAdaptersError {}
 
+/** Bringing a backbone by name, or making one of published weights: `ERR_BACKBONE_*`; `details.name`, `details.file`. */
+export class BackboneError extends OnnxAdaptersError {}
+
 /** Operands of an op do not fit together: `ERR_SHAPE`; `details.node`, `details.op`. A bug of a pass, or a strange model. */
 export class ShapeError extends OnnxAdaptersError {
   constructor(message: string, details: ErrorDetails = {}) {
@@ -41,7 +44,7 @@ export class DeviceError extends OnnxAdaptersError {}
 /** Training data: `ERR_DATA_*`; `details.file`, `details.row`, `details.field`. */
 export class DataError extends OnnxAdaptersError {}
 
-/** Training itself: `ERR_TRAIN_*` (a loss that is not finite names the step). */
+/** Training itself: `ERR_TRAIN_*` (a loss or gradient that is not finite names the step and the first bad tensor). */
 export class TrainError extends OnnxAdaptersError {}
 
 /** Files of a run: `ERR_RUN_*`. */

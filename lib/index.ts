@@ -1,8 +1,12 @@
 /** The public names of the package. */
 
 export { Backbone, type EncoderOptions } from './backbone/backbone.js'
+export { convertWeights, type Conversion, type ConvertOptions } from './backbone/convert.js'
+export { fetchBackbone, type FetchOptions } from './backbone/fetch.js'
 export { inspect, type Inspection, type InspectOptions } from './backbone/inspect.js'
 export { loadBackbone, type LoadBackboneOptions } from './backbone/load.js'
+export type { FetchedBackbone } from './backbone/origin.js'
+export type { FetchEvent, FetchListener } from './backbone/progress.js'
 export type {
   AnswerInput,
   Columns,

@@ -1,17 +1,18 @@
 import { dirname, join } from 'node:path'
-import { readFile } from 'node:fs/promises'
 import { Tokenizer } from '../data/tokenize.js'
 import { DataError } from '../errors.js'
 import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
-import { decodeModel, readModel } from '../onnx/read.js'
-import { checkKeys } from '../options.js'
+import { readModelFile } from '../onnx/read.js'
+import { checkKeys, wrongOption } from '../options.js'
 import { encoderLimits } from '../train/batch.js'
 import { Backbone } from './backbone.js'
-import { externalLocations } from './reference.js'
-import { resolveBackbone, type BackboneFiles } from './resolve.js'
-import { hashFiles, verifyAgainstRuntime, type Verification } from './verify.js'
+import type { FetchOptions } from './fetch.js'
+import { hashFiles } from './hash.js'
+import { locateBackbone } from './locate.js'
+import type { BackboneFiles } from './resolve.js'
+import { verifyAgainstRuntime, type Verification } from './verify.js'
 
-export interface LoadBackboneOptions {
+export interface LoadBackboneOptions extends FetchOptions {
   /** Compare with ONNX Runtime, where it is installed. @default true */
   readonly verify?: boolean
 }
@@ -20,28 +21,28 @@ export interface LoadBackboneOptions {
  * Loads a frozen encoder to share: finds its files, imports it, and compares what it computes with ONNX Runtime (the
  * result is remembered, so that a file is compared once).
  *
- * @param path a folder with `model.onnx` or `onnx/model.onnx`, or an `.onnx` file
- * @throws OnnxImportError ERR_ONNX_*; OptionError ERR_OPTION; DeviceError ERR_ADDON
+ * @param path a folder with `model.onnx` or `onnx/model.onnx`, or an `.onnx` file; or a name, as `fetchBackbone` takes
+ * them, of a backbone that is in the cache or is brought there
+ * @throws OnnxImportError ERR_ONNX_*; BackboneError ERR_BACKBONE_*; OptionError ERR_OPTION; DeviceError ERR_ADDON
  */
 export async function loadBackbone(path: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
-  checkKeys('loadBackbone', options, ['verify'])
-  const files = await resolveBackbone(path)
-  const imported = importEncoder(await readModel(files.model))
+  checkKeys('loadBackbone', options, ['verify', 'onProgress', 'signal'])
+  const { verify = true } = options
+  if (typeof path !== 'string' || path === '') throw wrongOption('path', 'a folder, an .onnx file or a name', path)
+  if (typeof verify !== 'boolean') throw wrongOption('verify', 'true or false', verify)
+  const files = await locateBackbone(path, options)
+  const { model, bytes, external } = await readModelFile(files.model)
+  const imported = importEncoder(model)
   const backbone = new Backbone({
     name: files.name,
     file: files.model,
-    sha256: await hashModel(files.model),
+    sha256: await hashFiles([bytes, ...external]),
     imported,
     loadTokenizer: () => loadTokenizer(files, imported),
     verify: compare,
   })
-  if (options.verify ?? true) await backbone.verify()
+  if (verify) await backbone.verify()
   return backbone
-}
-
-async function hashModel(file: string): Promise<string> {
-  const model = decodeModel(await readFile(file), file)
-  return hashFiles([file, ...externalLocations(model).map((location) => join(dirname(file), location))])
 }
 
 /** @throws DataError ERR_TOKENIZER where there is none, or where it has ids that the encoder has no row for */
@@ -71,13 +72,14 @@ async function loadTokenizer(files: BackboneFiles, { config }: ImportedEncoder):
 
 async function compare(backbone: Backbone): Promise<Verification> {
   const { imported, file, sha256 } = backbone
-  const { config, hiddenOutput, inputNames, fixedShape } = imported
+  const { config, hiddenOutput, hiddenIsGraphOutput, inputNames, fixedShape } = imported
   let encoder: Awaited<ReturnType<Backbone['encoder']>> | undefined
   try {
     return await verifyAgainstRuntime({
       file,
       sha256,
       value: hiddenOutput,
+      isGraphOutput: hiddenIsGraphOutput,
       inputNames,
       ...(fixedShape ? { fixedShape } : {}),
       half: config.weightType === 'f16',

@@ -1,6 +1,9 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { OnnxImportError } from '../errors.js'
+import { hint } from '../options.js'
+import { weightFiles } from './convert.js'
+import { knownNames } from './names.js'
 
 /** The files of a backbone, as absolute paths. */
 export interface BackboneFiles {
@@ -27,16 +30,32 @@ export async function resolveBackbone(path: string): Promise<BackboneFiles> {
   if (kind === 'file') return describeFiles(given)
   if (kind === undefined) {
     throw missing(
-      `${path}: no such folder or file; a backbone is a folder with ${modelPaths.join(' or ')}, or an .onnx file`,
+      `${path}: no such folder or file; a backbone is a folder with ${modelPaths.join(' or ')}, an .onnx file, ` +
+        `or a name of the hub: owner/name, or all-MiniLM-L6-v2${hint(path, knownNames)}`,
       path,
       [given],
     )
   }
-  const candidates = modelPaths.map((part) => join(given, part))
-  for (const model of candidates) if ((await kindOf(model)) === 'file') return describeFiles(model)
+  const model = await findInFolder(given)
+  if (model !== undefined) return describeFiles(model)
   const others = await onnxFiles(given)
-  const hint = others.length > 0 ? `; it has ${others.join(', ')}: name the one that is meant` : ''
-  throw missing(`${path}: the folder has neither ${modelPaths.join(' nor ')}${hint}`, path, candidates)
+  const named = others.length > 0 ? `; it has ${others.join(', ')}: name the one that is meant` : ''
+  const weights = await findWeights(given)
+  const made = weights ? `; it has ${weights}: "onnx-adapters fetch ${path}" makes a model of it` : ''
+  const looked = modelPaths.map((part) => join(given, part))
+  throw missing(`${path}: the folder has neither ${modelPaths.join(' nor ')}${named || made}`, path, looked)
+}
+
+/** The model of a folder, if it has one. */
+export async function findInFolder(folder: string): Promise<string | undefined> {
+  for (const part of modelPaths) if ((await kindOf(join(folder, part))) === 'file') return join(folder, part)
+  return undefined
+}
+
+/** The name of the file with a folder's weights, if it has one. */
+export async function findWeights(folder: string): Promise<string | undefined> {
+  for (const name of weightFiles) if ((await kindOf(join(folder, name))) === 'file') return name
+  return undefined
 }
 
 function missing(message: string, path: string, looked: readonly string[]): OnnxImportError {
@@ -59,7 +78,8 @@ async function describeFiles(model: string): Promise<BackboneFiles> {
   }
 }
 
-async function kindOf(path: string): Promise<'file' | 'folder' | undefined> {
+/** What a path is; undefined where there is nothing. */
+export async function kindOf(path: string): Promise<'file' | 'folder' | undefined> {
   const found = await stat(path).catch(() => undefined)
   return found?.isFile() ? 'file' : found?.isDirectory() ? 'folder' : undefined
 }

@@ -4,10 +4,8 @@
  */
 
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { philox } from '../adapters/philox.js'
@@ -15,6 +13,7 @@ import { OnnxImportError } from '../errors.js'
 import { writeAtomic } from '../formats/atomic.js'
 import { addonPath } from '../runtime/binding.js'
 import { packageVersion } from '../version.js'
+import { cacheFolder } from './cache.js'
 import { referenceHidden, type ReferenceSubject } from './reference.js'
 import type { ReferenceRow } from './verify_child.js'
 
@@ -160,12 +159,6 @@ async function readCached(file: string): Promise<Difference | undefined> {
   }
 }
 
-/** Where results are kept between runs. */
-export function cacheFolder(): string {
-  const base = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache')
-  return join(base, 'onnx-adapters')
-}
-
 /** Version of onnxruntime-node; undefined where it is not installed. */
 export function runtimeVersion(): string | undefined {
   try {
@@ -174,11 +167,4 @@ export function runtimeVersion(): string | undefined {
   } catch {
     return undefined
   }
-}
-
-/** sha256 over files, one after the other, in hexadecimal. */
-export async function hashFiles(files: readonly string[]): Promise<string> {
-  const hash = createHash('sha256')
-  for (const file of files) for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
 }

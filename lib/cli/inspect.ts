@@ -3,15 +3,17 @@ import { inspect, type Inspection } from '../backbone/inspect.js'
 import { loadBackbone } from '../backbone/load.js'
 import { planReport, printPlanReport, type PlanReport } from '../plan/report.js'
 import { Trainer } from '../train/trainer.js'
+import { bringWithProgress } from './fetch_progress.js'
 import { count, log, print, printJson, table, type CommonOptions } from './io.js'
 
 export function inspectCommand(): Command {
   return new Command('inspect')
     .description('what the importer sees in a model, and how far it is from ONNX Runtime')
-    .argument('<backbone>', 'a folder with model.onnx, or an .onnx file')
+    .argument('<backbone>', 'a folder with model.onnx, an .onnx file, or a name such as all-MiniLM-L6-v2')
     .option('--plan', 'print the memory plan of a training step, with adapters of size 64')
     .action(async (path: string, options: { plan?: boolean }, command: Command) => {
       const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
+      await bringWithProgress(path, quiet)
       if (options.plan) {
         const report = await reportPlan(path)
         if (json) await printJson(report)

@@ -5,6 +5,7 @@ import { benchCommand } from './bench.js'
 import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
+import { fetchCommand } from './fetch.js'
 import { inspectCommand } from './inspect.js'
 import { reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
@@ -13,6 +14,7 @@ import { trainCommand } from './train.js'
 const commands = [
   doctorCommand,
   buildCommand,
+  fetchCommand,
   inspectCommand,
   trainCommand,
   evaluateCommand,

@@ -53,17 +53,50 @@ export async function readSafetensors(file: string): Promise<Tensors> {
  * @throws RunError ERR_RUN_FILE where the bytes are not, or not wholly, a safetensors file
  */
 export function decodeSafetensors(bytes: Uint8Array, file: string): Tensors {
-  const wrong = (what: string, details: object = {}) =>
-    new RunError('ERR_RUN_FILE', `${file}: not a safetensors file: ${what}`, { file, ...details })
-  if (bytes.length < 8) throw wrong(`${bytes.length} bytes, at least 8 are needed`)
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true))
-  if (length > longestHeader) throw wrong(`a header of ${length} bytes, the limit is ${longestHeader}`)
-  if (8 + length > bytes.length) throw wrong(`a header of ${length} bytes in a file of ${bytes.length}`)
-  const header = parseHeader(bytes.subarray(8, 8 + length), wrong)
-  const content = bytes.subarray(8 + length)
+  const start = contentStart(bytes, bytes.length, file)
+  const { places, metadata } = decodeHeader(bytes.subarray(8, start), bytes.length - start, file)
+  const content = bytes.subarray(start)
   const tensors = new Map<string, StoredTensor>()
+  for (const [name, { type, shape, first, last }] of places)
+    tensors.set(name, { type, shape, bytes: content.subarray(first, last) })
+  return { tensors, metadata }
+}
+
+/** Where a tensor lies, in bytes from the end of the header. */
+export interface TensorPlace {
+  readonly type: TensorType
+  readonly shape: readonly number[]
+  readonly first: number
+  readonly last: number
+}
+
+/**
+ * The byte at which the header ends and the tensors begin.
+ * @param head the first eight bytes of the file, or more
+ * @throws RunError ERR_RUN_FILE
+ */
+export function contentStart(head: Uint8Array, fileBytes: number, file: string): number {
+  if (head.length < 8) throw wrongFile(file, `${head.length} bytes, at least 8 are needed`)
+  const length = Number(new DataView(head.buffer, head.byteOffset, 8).getBigUint64(0, true))
+  if (length > longestHeader) throw wrongFile(file, `a header of ${length} bytes, the limit is ${longestHeader}`)
+  if (8 + length > fileBytes) throw wrongFile(file, `a header of ${length} bytes in a file of ${fileBytes}`)
+  return 8 + length
+}
+
+/**
+ * Reads the JSON of the header and checks it against the size of what follows.
+ * @throws RunError ERR_RUN_FILE
+ */
+export function decodeHeader(
+  header: Uint8Array,
+  contentBytes: number,
+  file: string,
+): { readonly places: ReadonlyMap<string, TensorPlace>; readonly metadata: Readonly<Record<string, string>> } {
+  const wrong = (what: string, details: object = {}) => wrongFile(file, what, details)
+  const { entries: named, metadata } = parseHeader(header, wrong)
+  const places = new Map<string, TensorPlace>()
   let end = 0
-  const entries = Object.entries(header.entries)
+  const entries = Object.entries(named)
   entries.sort(([, a], [, b]) => a.data_offsets[0] - b.data_offsets[0] || a.data_offsets[1] - b.data_offsets[1])
   for (const [
     name,
@@ -78,13 +111,16 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): Tensors {
       throw wrong(`tensor "${name}" has ${last - first} bytes, its shape asks for ${size}`, { tensor: name })
     if (first !== end)
       throw wrong(`tensor "${name}" starts at byte ${first}, expected ${end}: no gaps, no overlaps`, { tensor: name })
-    if (last > content.length)
-      throw wrong(`tensor "${name}" ends at byte ${last} of ${content.length}`, { tensor: name })
-    tensors.set(name, { type: dtype, shape, bytes: content.subarray(first, last) })
+    if (last > contentBytes) throw wrong(`tensor "${name}" ends at byte ${last} of ${contentBytes}`, { tensor: name })
+    places.set(name, { type: dtype, shape, first, last })
     end = last
   }
-  if (end !== content.length) throw wrong(`${content.length - end} bytes belong to no tensor`)
-  return { tensors, metadata: header.metadata }
+  if (end !== contentBytes) throw wrong(`${contentBytes - end} bytes belong to no tensor`)
+  return { places, metadata }
+}
+
+function wrongFile(file: string, what: string, details: object = {}): RunError {
+  return new RunError('ERR_RUN_FILE', `${file}: not a safetensors file: ${what}`, { file, ...details })
 }
 
 function parseHeader(bytes: Uint8Array, wrong: (what: string, details?: object) => RunError) {
@@ -137,10 +173,14 @@ export function toFloats(name: string, { type, bytes }: StoredTensor): Float32Ar
     case 'F32':
       // A copied buffer starts at an aligned address, which a view of the file need not.
       return new Float32Array(Uint8Array.from(bytes).buffer)
-    case 'F16':
-      return Float32Array.from({ length: bytes.length / 2 }, (_, i) => halfToFloat(view.getUint16(2 * i, true)))
+    case 'F16': {
+      const values = new Float32Array(bytes.length / 2)
+      for (let i = 0; i < values.length; i++) values[i] = halfToFloat(view.getUint16(2 * i, true))
+      return values
+    }
     case 'BF16': {
-      const bits = Uint32Array.from({ length: bytes.length / 2 }, (_, i) => view.getUint16(2 * i, true) << 16)
+      const bits = new Uint32Array(bytes.length / 2)
+      for (let i = 0; i < bits.length; i++) bits[i] = view.getUint16(2 * i, true) << 16
       return new Float32Array(bits.buffer)
     }
     default:

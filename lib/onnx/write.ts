@@ -16,9 +16,9 @@ export interface WriteOptions {
 }
 
 /** Protobuf's own limit for one message. */
-const maxBytes = 2 ** 31 - 1
+export const maxBytes = 2 ** 31 - 1
 /** Start of each external tensor: a page, so that readers may map it. */
-const alignment = 4096
+export const alignment = 4096
 
 /** The model as the bytes of a file. @throws OnnxImportError ERR_ONNX_FORMAT above 2 GiB */
 export function encodeModel(model: OnnxModel): Uint8Array {
@@ -84,7 +84,8 @@ function replaceTensors(model: OnnxModel, exchange: (tensor: OnnxTensor) => Onnx
   return walk(model, modelSpec) as OnnxModel
 }
 
-async function writeAtomically(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+/** Writes a file to a temporary name, flushed, then renamed. */
+export async function writeAtomically(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`)
   try {
     const handle = await open(temporary, 'wx')
@@ -112,7 +113,8 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array, position = 0): Promise<void> {
+/** All of the bytes, at a place of the file. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array, position = 0): Promise<void> {
   let done = 0
   while (done < bytes.byteLength) {
     const count = Math.min(bytes.byteLength - done, 2 ** 30)
@@ -123,7 +125,8 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array, position = 0): Pr
 
 const wireOf: Record<Scalar, number> = { int32: 0, int64: 0, uint64: 0, float: 5, double: 1, string: 2, bytes: 2 }
 
-function encodeMessage(writer: protobuf.Writer, spec: MessageSpec, message: Record<string, unknown>): void {
+/** Appends a message's fields, in the order of its table. */
+export function encodeMessage(writer: protobuf.Writer, spec: MessageSpec, message: Record<string, unknown>): void {
   for (const field of spec.byNumber.values()) {
     const value = message[field.name]
     if (value === undefined) continue

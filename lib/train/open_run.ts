@@ -2,28 +2,29 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
+import { isPortableName } from '../backbone/names.js'
 import { loadTask, type Task } from '../data/tasks/index.js'
-import { OptionError, RunError } from '../errors.js'
+import { BackboneError, OptionError, RunError } from '../errors.js'
 import { checkNumber, wrongOption } from '../options.js'
 import { resolveDevice, resolveThreads } from '../runtime/device.js'
 import { readCheckpoint } from './checkpoint.js'
 import { readAdapter, readRecord, runFiles, type Parameters, type RunRecord } from './run.js'
-import { Trainer } from './trainer.js'
+import { TaskModel } from './task_model.js'
 import type { TrainerOptions } from './trainer_options.js'
 
 export interface OpenRunOptions {
-  /** Where the backbone lies now, or one that is already loaded. @default where it lay in training */
+  /** Where the backbone lies now, or one that is already loaded. @default where it lay in training, else its name */
   readonly backbone?: string | Backbone
   readonly device?: TrainerOptions['device']
   readonly threads?: number
 }
 
-/** A trained model, ready to be run. */
+/** A trained model, ready to be run, not to be trained further. */
 export interface OpenRun {
   readonly record: RunRecord
   readonly task: Task
   readonly backbone: Backbone
-  readonly model: Trainer
+  readonly model: TaskModel
 }
 
 /**
@@ -50,7 +51,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   }
   const { adapter, head, trainable } = record.options
   const model = await blameRecord(folder, () =>
-    Trainer.create({
+    TaskModel.create({
       backbone,
       task: { kind: task.kind, outputs: task.outputs },
       adapter: adapter as TrainerOptions['adapter'],
@@ -108,16 +109,22 @@ async function readTensors(folder: string, record: RunRecord): Promise<Parameter
   )
 }
 
+/** The backbone where it lay; where it is not there any more, one that has a name of the hub is found or brought again. */
 async function loadRecorded(folder: string, record: RunRecord, path: string, asked: boolean): Promise<Backbone> {
-  return loadBackbone(path).catch((cause: unknown) => {
-    if (asked || (cause as { code?: string }).code !== 'ERR_ONNX_MISSING') throw cause
-    throw new RunError(
+  const { name } = record.backbone
+  const isGone = (error: unknown) => !asked && (error as { code?: unknown }).code === 'ERR_ONNX_MISSING'
+  const lost = (cause: unknown, more: string) =>
+    new RunError(
       'ERR_RUN_BACKBONE',
-      `${folder}: its backbone "${record.backbone.name}" is not at ${path} any more; say where it is with "backbone"`,
-      {
-        file: path,
-      },
+      `${folder}: its backbone "${name}" is not at ${path} any more${more}; say where it is with "backbone"`,
+      { file: path, name },
       { cause },
     )
+  return loadBackbone(path).catch((error: unknown) => {
+    if (!isGone(error)) throw error
+    if (!isPortableName(name)) throw lost(error, '')
+    return loadBackbone(name).catch((cause: unknown) => {
+      throw cause instanceof BackboneError ? lost(cause, `, and ${cause.message}`) : cause
+    })
   })
 }

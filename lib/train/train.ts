@@ -32,7 +32,8 @@ export function train(options: TrainOptions): Running<TrainResult> {
 async function trainRun(options: TrainOptions, emit: ProgressListener): Promise<TrainResult> {
   const settings = resolveTrainOptions(options)
   await checkOutput(options.output, settings.mode)
-  const backbone = typeof options.backbone === 'string' ? await loadBackbone(options.backbone) : options.backbone
+  const { backbone: given, signal: stop } = options
+  const backbone = typeof given === 'string' ? await loadBackbone(given, { signal: stop }) : given
   const { warning } = await backbone.verify()
   options.signal?.throwIfAborted()
   if (warning) emit({ kind: 'warning', code: 'WARN_NOT_VERIFIED', message: warning })

@@ -14,7 +14,7 @@ import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js
 
 /** Options of `train()`. */
 export interface TrainOptions {
-  /** A folder, an .onnx file, or a backbone that is already loaded. */
+  /** A folder, an .onnx file, a name as `fetchBackbone` takes them, or a backbone that is already loaded. */
   readonly backbone: string | Backbone
   /** A file (TSV, CSV, JSON Lines, CoNLL, SQuAD; .gz too), or rows. */
   readonly train: DataSource
@@ -215,7 +215,7 @@ function trainerOptions(
 function checkRequired(options: TrainOptions): void {
   const { backbone, train, validation, output, columns = {}, signal, onProgress } = options
   const isBackbone = typeof backbone === 'string' ? backbone !== '' : typeof backbone === 'object' && backbone !== null
-  if (!isBackbone) throw wrongOption('backbone', 'a folder, an .onnx file or a loaded backbone', backbone)
+  if (!isBackbone) throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', backbone)
   if (!isSource(train)) throw wrongOption('train', 'a data file or rows { text, textPair, label }', train)
   if (validation !== undefined && !isSource(validation))
     throw wrongOption('validation', 'a data file or rows { text, textPair, label }', validation)

@@ -1,9 +1,10 @@
 /** The command line in child processes: what goes where, and the exit codes. */
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { cli } from '../support/cli.js'
+import { cli, main, type Outcome } from '../support/cli.js'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
 import { testUnless } from '../support/unless.js'
 
@@ -175,24 +176,4 @@ testUnless(existsSync(full) ? undefined : `this system has no ${full}`, 'a full 
   const code = await new Promise((finish) => child.once('close', finish))
   t.is(code, 1)
   t.regex(stderr, /^error: standard output cannot be written: .*no space left/)
-})
-
-test('options are checked before any work', async (t) => {
-  const { run, train } = await prepare(t)
-  const wrong: readonly [string[], RegExp][] = [
-    [['--learning-rate', '0'], /learningRate/],
-    [['--learning-rate', '-1'], /learningRate/],
-    [['--learning-rate', 'fast'], /Expected a number/],
-    [['--adapter-size', '0'], /adapter\.size/],
-    [['--dropout', 'hiden=0.1'], /did you mean "hidden"/],
-    [['--trainable', 'adapters,norm'], /trainable/],
-    [['--max-length', '17'], /at most 16/],
-    [['--adapter-layers', '0,7'], /layer 7/],
-  ]
-  for (const [flags, message] of wrong) {
-    const { code, stderr } = await cli([...train, ...flags])
-    t.is(code, 2, flags.join(' '))
-    t.regex(stderr, message)
-  }
-  t.false(existsSync(run))
 })

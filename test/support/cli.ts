@@ -2,7 +2,8 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
+/** The program that package.json names. */
+export const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 
 export interface Outcome {
   readonly code: number | null
