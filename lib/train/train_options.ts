@@ -16,7 +16,7 @@ import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js
 export interface TrainOptions {
   /** A folder, an .onnx file, a name as `fetchBackbone` takes them, or a backbone that is already loaded. */
   readonly backbone: string | Backbone
-  /** A file (TSV, CSV, JSON Lines, CoNLL; .gz too), or rows. */
+  /** A file (TSV, CSV, JSON Lines, CoNLL, SQuAD; .gz too), or rows. */
   readonly train: DataSource
   /** Picks the best epoch. @default none: the last epoch is kept */
   readonly validation?: DataSource
