@@ -72,8 +72,9 @@ export function wrongOption(option: string, expected: string, got: unknown): Opt
   })
 }
 
+/** A value for a message; a long text is cut. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'string') return JSON.stringify(value.length > 100 ? `${value.slice(0, 99)}…` : value)
   if (value !== null && typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
   return String(value)
 }
