@@ -7,6 +7,7 @@ import {
   buildOptions,
   compileAddon,
   computeStamp,
+  loadFailure,
   missingTools,
   prebuiltFile,
   stampFile,
@@ -29,8 +30,11 @@ function main() {
       return say('the native addon is up to date')
     }
     const wanted = Object.keys(options).length > 0
-    if (!wanted && existsSync(prebuiltFile()))
-      return say(`uses the prebuilt addon for ${process.platform}-${process.arch}`)
+    if (!wanted && existsSync(prebuiltFile())) {
+      const failure = loadFailure(prebuiltFile())
+      if (!failure) return say(`uses the prebuilt addon for ${process.platform}-${process.arch}`)
+      say(`the prebuilt addon does not load here: ${failure}`)
+    }
   }
   if (process.platform === 'win32') {
     fail(['Windows is not supported directly; install inside WSL 2 (https://learn.microsoft.com/windows/wsl/install)'])

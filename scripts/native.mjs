@@ -10,12 +10,14 @@ import { fileURLToPath } from 'node:url'
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const buildFolder = join(root, 'build')
 export const stampFile = join(buildFolder, 'stamp.txt')
-export const addonFile = join(buildFolder, 'Release', 'onnx_adapters.node')
+export const addonName = 'onnx_adapters.node'
+export const addonFile = join(buildFolder, 'Release', addonName)
 
 /** Options of CMakeLists.txt that a user may set through the environment; part of the stamp. */
 export function buildOptions(environment = process.env) {
   const options = {}
   if (environment.ONNX_ADAPTERS_SANITIZE) options.OA_SANITIZE = environment.ONNX_ADAPTERS_SANITIZE
+  if (environment.ONNX_ADAPTERS_ISAS) options.OA_ISAS = environment.ONNX_ADAPTERS_ISAS
   return options
 }
 
@@ -36,7 +38,14 @@ export function computeStamp(options = buildOptions()) {
 
 /** The prebuilt addon of this platform that ships in the package; the file may not exist. */
 export function prebuiltFile() {
-  return join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'onnx_adapters.node')
+  return join(root, 'prebuilds', `${process.platform}-${process.arch}`, addonName)
+}
+
+/** Why Node cannot load an addon on this machine (an older C library, say), or undefined when it can. */
+export function loadFailure(file) {
+  const run = spawnSync(process.execPath, ['-e', 'require(process.argv[1])', file], { encoding: 'utf8' })
+  if (run.status === 0) return undefined
+  return /^Error: (.*)$/m.exec(run.stderr ?? '')?.[1] ?? `exit ${run.status ?? run.signal}`
 }
 
 /** What is missing to compile: a list of sentences, empty when all is there. */
@@ -57,13 +66,13 @@ export function missingTools() {
   return missing
 }
 
-/** Builds the addon into build/Release. Returns true on success; output goes to this process's streams. */
-export function compileAddon(options = buildOptions()) {
+/** Builds FOLDER/Release/onnx_adapters.node. Returns true on success; output goes to this process's streams. */
+export function compileAddon(options = buildOptions(), folder = buildFolder) {
   const cmakeJs = join(dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin', 'cmake-js')
   const definitions = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`)
   const jobs = Number(process.env.ONNX_ADAPTERS_BUILD_JOBS) || Math.min(8, availableParallelism())
   const parallel = ['--parallel', String(jobs)]
-  const args = [cmakeJs, 'compile', '--log-level', 'error', '--directory', root, '--out', buildFolder]
+  const args = [cmakeJs, 'compile', '--log-level', 'error', '--directory', root, '--out', folder]
   const run = spawnSync(process.execPath, [...args, ...parallel, ...definitions], { cwd: root, stdio: 'inherit' })
-  return run.status === 0 && existsSync(addonFile)
+  return run.status === 0 && existsSync(join(folder, 'Release', addonName))
 }

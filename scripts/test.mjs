@@ -3,6 +3,7 @@
 //   --native      the op tests, and the engine without Node
 //   --sanitizers  the engine without Node under AddressSanitizer + UBSan and under ThreadSanitizer
 //   --arm64       the engine without Node, compiled for arm64 and emulated by qemu
+//   --package     the packed package, installed into empty folders; needs the npm registry
 // The last line is `N passed, N failed, N skipped`; the exit code says the same.
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
@@ -10,19 +11,37 @@ import { root } from './native.mjs'
 import { recordings, runPrograms } from './programs.mjs'
 import { countAva, finish, need, runTests } from './tally.mjs'
 
-const opTests = ['dist-test/test/ops/*.test.js']
+// What is recorded for oa_replay.
+const recordedTests = ['dist-test/test/ops/*.test.js', 'dist-test/test/model/recording.test.js']
+
+const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
+
+function compile(project) {
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  need(`compiling by ${project}`, process.execPath, [compiler, '-p', project])
+}
+
+function buildTests() {
+  need('building the addon', process.execPath, [join(root, 'scripts', 'install.mjs')])
+  rmSync(join(root, 'dist-test'), { recursive: true, force: true })
+  compile('tsconfig.test.json')
+}
 
 /** Compiles, runs ava on the patterns (all files when empty) and records the op cases among them anew. */
 async function runAva(patterns) {
-  need('building the addon', process.execPath, [join(root, 'scripts', 'install.mjs')])
-  rmSync(join(root, 'dist-test'), { recursive: true, force: true })
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  need('compiling the tests', process.execPath, [compiler, '-p', 'tsconfig.test.json'])
+  buildTests()
   rmSync(recordings, { recursive: true, force: true })
   mkdirSync(recordings, { recursive: true })
-  const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
   const environment = { ONNX_ADAPTERS_RECORD: recordings }
   await runTests(process.execPath, [ava, ...patterns], { count: countAva, environment })
+}
+
+async function runPackageTests() {
+  buildTests()
+  rmSync(join(root, 'dist'), { recursive: true, force: true })
+  compile('tsconfig.json')
+  const config = join('test', 'package', 'ava.config.mjs')
+  await runTests(process.execPath, [ava, '--config', config], { count: countAva })
 }
 
 /** test/ops/linear.test.ts as the compiled file. */
@@ -34,13 +53,14 @@ async function main() {
   const args = process.argv.slice(2)
   const files = args.filter((arg) => !arg.startsWith('--'))
   if (files.length > 0) await runAva(files.map(compiled))
+  else if (args.includes('--package')) await runPackageTests()
   else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
-    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(opTests)
+    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(recordedTests)
     if (args.includes('--sanitizers')) for (const name of ['address', 'thread']) await runPrograms(name)
     if (args.includes('--arm64')) await runPrograms('arm64')
   } else {
-    await runAva(args.includes('--native') ? opTests : [])
+    await runAva(args.includes('--native') ? recordedTests : [])
     await runPrograms('release')
   }
   finish()

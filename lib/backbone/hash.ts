@@ -17,6 +17,8 @@ export async function hashFiles(files: readonly (string | Uint8Array)[]): Promis
 
 /** sha256 over a model and the files that hold its tensors: what a run names its backbone by. */
 export async function hashModel(file: string): Promise<string> {
-  const model = decodeModel(await readFile(file), file)
-  return hashFiles([file, ...externalLocations(model).map((location) => join(dirname(file), location))])
+  const bytes = await readFile(file)
+  // Files with tensors may be large: they are hashed as they are read, never held.
+  const external = externalLocations(decodeModel(bytes, file)).map((location) => join(dirname(file), location))
+  return hashFiles([bytes, ...external])
 }

@@ -42,7 +42,8 @@ function describeReport({ version, node, platform, onnxruntime, cores, addon }: 
     ['node', `${node}, ${platform}`],
     [
       'onnxruntime-node',
-      onnxruntime ?? 'not installed: imported models cannot be checked against it (npm install onnxruntime-node)',
+      onnxruntime ??
+        'not installed: imported models cannot be checked against it (ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node)',
     ],
   ]
   if (!addon.ok) return table([...rows, ['cores', String(cores)], ['addon', addon.reason]])

@@ -86,7 +86,8 @@ function explain(attempts: readonly string[]): string {
     ...attempts.map((attempt) => `  - ${attempt}`),
     'Ways out:',
     '  - build it: npx onnx-adapters build (needs CMake 3.25 and a C++20 compiler)',
-    '  - some package managers skip install scripts: npm rebuild onnx-adapters, or pnpm approve-builds',
+    '  - let its install script run, where the package manager skipped it: npm install-scripts approve onnx-adapters ' +
+      '&& npm rebuild onnx-adapters, or pnpm approve-builds',
     ...(process.platform === 'win32' ? ['  - Windows is supported through WSL 2'] : []),
     '  - name another build: ONNX_ADAPTERS_ADDON=/path/to/onnx_adapters.node',
   ].join('\n')

@@ -2,25 +2,26 @@
  * A reader of a document who does what it says: runs its blocks in order in one folder, where the names of real models
  * and data stand for tiny ones.
  */
-import { spawn } from 'node:child_process'
-import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import ts from 'typescript'
+import { run } from './child.js'
 import type { Block } from './document.js'
 import { asTsv, colourRows, roomyBackbone, temporaryFolder, writeFiles } from './folder.js'
 import { packagePath } from './shared.js'
 
 const compiledLib = fileURLToPath(new URL('../../lib', import.meta.url))
 
-/** npm and npx of the reader: they install nothing, and know the package's own scripts and command. */
+/** npm and npx of the reader: they install nothing; they know the package's command, its demo, and which scripts it has. */
 const npm = `#!/bin/sh
 case "$1" in
   install | ci) exit 0 ;;
   test | t) set -- run test ;;
 esac
 [ "$1" = run ] || { echo "npm $1: not known to this test" >&2; exit 1; }
+[ "$2" = demo ] && shift 2 && { [ "$1" = -- ] && shift; exec node demo/demo.mjs "$@"; }
 grep -q "^ *\\"$2\\":" package.json || { echo "package.json has no script $2" >&2; exit 1; }
 `
 const npx = `#!/bin/sh
@@ -36,7 +37,7 @@ export class Reader {
     this.folder = folder
   }
 
-  /** Prepares the folder: the package under its name, commands, `models/all-MiniLM-L6-v2` and `data/trec`. */
+  /** Prepares the folder: the package under its name, commands, a backbone by path and by name, `data/trec`. */
   static async create(t: ExecutionContext): Promise<Reader> {
     const folder = await temporaryFolder(t)
     await writeFiles(folder, { 'package.json': JSON.stringify(await ownPackage(), null, 2) })
@@ -45,12 +46,22 @@ export class Reader {
     await symlink(compiledLib, join(folder, 'dist'))
     await symlink(packagePath('lib'), join(folder, 'lib'))
     await symlink(packagePath('node_modules'), join(folder, 'node_modules'))
-    await roomyBackbone(join(folder, 'models', 'all-MiniLM-L6-v2'))
+    // Without data of an earlier demo.
+    const isProgram = (path: string) => !path.includes(join('demo', 'data'))
+    await cp(packagePath('demo'), join(folder, 'demo'), { recursive: true, filter: isProgram })
+    for (const place of [['models'], ['cache', 'backbones', 'sentence-transformers']])
+      await roomyBackbone(join(folder, ...place, 'all-MiniLM-L6-v2'))
     const rows = colourRows(48)
     await writeFiles(join(folder, 'data', 'trec'), {
       'train.tsv': asTsv(rows),
       'dev.tsv': asTsv(rows.slice(0, 12)),
       'test.tsv': asTsv(rows.slice(12, 24)),
+    })
+    // What the demo takes in place of what it would fetch.
+    const mails = rows.map(({ text, label }) => ({ text, label: label === 'red' ? 'spam' : 'ham' }))
+    await writeFiles(join(folder, 'data', 'sms_spam'), {
+      'train.tsv': asTsv(mails),
+      'dev.tsv': asTsv(mails.slice(0, 12)),
     })
     return new Reader(folder)
   }
@@ -100,7 +111,12 @@ export class Reader {
     // A document may train into one folder several times, each time as if it were the first.
     if (!/resume|overwrite/.test(block.text))
       for (const output of outputsOf(block.text)) await rm(join(this.folder, output), { recursive: true, force: true })
-    const { status, stdout, stderr } = await capture(command, args, this.folder)
+    const environment = {
+      PATH: [join(this.folder, 'bin'), process.env['PATH']].join(delimiter),
+      ONNX_ADAPTERS_CACHE: join(this.folder, 'cache'),
+      ONNX_ADAPTERS_SHARED: this.folder,
+    }
+    const { status, stdout, stderr } = await run(command, args, { cwd: this.folder, environment })
     t.is(status, 0, `line ${block.line}:\n${block.text}\n${stdout}${stderr}`)
     return stdout
   }
@@ -116,27 +132,4 @@ async function ownPackage(): Promise<object> {
 function outputsOf(text: string): string[] {
   const pattern = /--output (runs\/\S+)|\boutput: '(runs\/[^']+)'/g
   return [...text.matchAll(pattern)].map(([, flag, option]) => (flag ?? option)!)
-}
-
-interface Outcome {
-  readonly status: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function capture(command: string, args: readonly string[], folder: string): Promise<Outcome> {
-  const environment = {
-    ...process.env,
-    PATH: [join(folder, 'bin'), process.env['PATH']].join(delimiter),
-    XDG_CACHE_HOME: join(folder, 'cache'),
-  }
-  return new Promise((finish, fail) => {
-    const child = spawn(command, args, { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
-    const text = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
-    }
-    child.once('error', fail)
-    child.once('close', (status) => finish({ status, ...text }))
-  })
 }
