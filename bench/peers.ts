@@ -1,92 +1,110 @@
 /**
- * onnx-adapters beside PyTorch on the same machine, data, threads and batch size, in turns: every round runs each
- * engine once in a process of its own, so a busy minute slows all of them. Writes one JSON file with the rates of every
- * round and the ratios of medians.
+ * onnx-adapters beside PyTorch, AdapterHub and PEFT's LoRA on the same machine, data, threads and batch size, in turns:
+ * every round runs each engine once per model, in a process of its own, so a busy minute slows all of them. Then the
+ * peak of memory of each. The result file is written anew after every measurement: a stop loses nothing.
  *
  *   npm run bench:peers -- --python /path/to/venv/bin/python --output bench/results/peers-NAME.json
  *
  * The Python scripts and their set-up are described in ../shared/peers/README.md.
  */
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { benchArguments, median } from './support/arguments.js'
+import { writeAtomic } from '../lib/formats/atomic.js'
+import { jobName, roundJobs, type Job, type PeerWorkload } from './peers/jobs.js'
+import { measureMemory, measureRates, pythonVersions } from './peers/measure.js'
+import { PeerRecord, type PeersReport } from './peers/report.js'
+import { benchArguments } from './support/arguments.js'
+import { resultJson } from './support/json.js'
 import { machine } from './support/machine.js'
 
-const shared = path.resolve(process.env.ONNX_ADAPTERS_SHARED ?? '../shared')
 const args = benchArguments({
   python: 'python3',
+  output: '',
   rounds: '5',
   milliseconds: '4000',
-  size: '64',
+  models: '8,64,256,full',
+  workloads: 'sst2,mrpc,equal',
   threads: '2',
   length: '128',
-  output: '',
+  // default: as PyTorch comes; raised: faster on Linux, see measure.ts.
+  malloc: 'default',
 })
-const scratch = mkdtempSync(path.join(os.tmpdir(), 'peers-'))
-const rates: Record<string, number[]> = {}
+const shared = path.resolve(process.env.ONNX_ADAPTERS_SHARED ?? '../shared')
+if (!existsSync(path.join(shared, 'peers')))
+  throw new Error(`the Python scripts are not in ${shared}/peers (set ONNX_ADAPTERS_SHARED)`)
+const stop = new AbortController()
+process.once('SIGINT', () => stop.abort())
+const { python, threads, milliseconds, length, malloc } = args
+const options = { python, shared, threads, milliseconds, length, malloc, signal: stop.signal }
+const rounds = Number(args.rounds)
+const started = performance.now()
 
-function record(name: string, rate: number): void {
-  ;(rates[name] ??= []).push(rate)
-  console.error(`${name.padEnd(28)}${rate.toFixed(0).padStart(8)} real tokens/s`)
-}
+const versions = await pythonVersions(python, stop.signal)
+if (!versions.torch) throw new Error(`${python}: torch is not installed there`)
+const jobs = roundJobs({
+  models: args.models.split(','),
+  workloads: args.workloads.split(',') as PeerWorkload[],
+  libraries: [...(versions.adapters ? ['adapterhub' as const] : []), ...(versions.peft ? ['peft-lora' as const] : [])],
+})
+// Memory is measured on one workload, so once per engine and model.
+const memoryJobs = [...new Map(jobs.map((job) => [`${job.engine} ${job.model}`, job])).values()]
+const total = rounds * jobs.length + memoryJobs.length
+const record = new PeerRecord()
+let done = 0
 
-function ours(name: string, extra: string[]): void {
-  const script = path.join(import.meta.dirname, 'step.js')
-  const common = ['--size', args.size, '--threads', args.threads, '--milliseconds', args.milliseconds]
-  const output = execFileSync(process.execPath, [script, ...common, ...extra], { encoding: 'utf8' })
-  record(name, JSON.parse(output).tokensPerSecond)
-}
-
-function torchLines(script: string, extra: string[]): Record<string, unknown>[] {
-  const file = path.join(scratch, `${script}.jsonl`)
-  rmSync(file, { force: true })
-  execFileSync(args.python, [path.join(shared, 'peers', script), ...extra, '--json', file], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, OMP_NUM_THREADS: args.threads },
-  })
-  return readFileSync(file, 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-}
-
-for (let round = 0; round < Number(args.rounds); round++) {
-  for (const task of ['sst2', 'mrpc']) {
-    const file = path.join(shared, 'data', task, task === 'sst2' ? 'train.tsv.gz' : 'train.tsv')
-    ours(`onnx-adapters ${task}`, ['--data', file])
-    const lines = torchLines('bench_torch.py', [
-      ...['--tasks', task, '--paddings', 'longest', 'bucketed', '--models', args.size, '--rounds', '1'],
-      ...['--milliseconds', args.milliseconds, '--threads', args.threads],
-    ])
-    for (const line of lines) record(`torch ${task} ${String(line.padding)}`, Number(line.tokens_per_s))
+for (let round = 1; round <= rounds; round++) {
+  for (const job of jobs) {
+    await attempt(`round ${round} of ${rounds}: ${jobName(job)}`, job, async () => {
+      const rates = await measureRates(job, options)
+      for (const { tokensPerSecond, padding } of rates) record.rate(job, tokensPerSecond, padding)
+      return rates
+        .map(({ tokensPerSecond, padding = '' }) => `${padding} ${Math.round(tokensPerSecond)} tokens/s`)
+        .join(', ')
+    })
   }
-  ours('onnx-adapters equal', ['--length', args.length])
-  const [line] = torchLines('torch_cuda.py', [
-    ...['--device', 'cpu', '--shape', 'minilm', '--precision', 'fp32', '--how', 'eager', '--sizes', args.size],
-    ...['--rows', '32', '--length', args.length, '--steps', '2', '--rounds', '1', '--warmup', '1'],
-  ])
-  record('torch equal', Number(line?.tokens_per_s))
 }
-rmSync(scratch, { recursive: true })
+for (const job of memoryJobs) {
+  await attempt(`memory: ${job.engine} ${job.model}`, job, async () => {
+    const peak = await measureMemory(job, options)
+    record.memory(job, peak)
+    return `${Math.round(peak)} MiB`
+  })
+}
+await save(!stop.signal.aborted)
+process.stdout.write(resultJson(report(!stop.signal.aborted)))
+if (stop.signal.aborted) process.exitCode = 130
 
-const ratio = (a: string, b: string): number => median(rates[a]!) / median(rates[b]!)
-const report = {
-  what: 'training, real tokens a second; MiniLM, batch 32, dropout 0.1, mean pooling',
-  size: Number(args.size),
-  threads: Number(args.threads),
-  ...machine(),
-  medians: Object.fromEntries(Object.entries(rates).map(([name, values]) => [name, Math.round(median(values))])),
-  ratios: {
-    'sst2 over torch bucketed': ratio('onnx-adapters sst2', 'torch sst2 bucketed'),
-    'mrpc over torch bucketed': ratio('onnx-adapters mrpc', 'torch mrpc bucketed'),
-    'sst2 over torch padded to the longest': ratio('onnx-adapters sst2', 'torch sst2 longest'),
-    'mrpc over torch padded to the longest': ratio('onnx-adapters mrpc', 'torch mrpc longest'),
-    'equal lengths over torch': ratio('onnx-adapters equal', 'torch equal'),
-  },
-  rounds: rates,
+/** One measurement; a failure is noted and the others go on. */
+async function attempt(title: string, job: Job, measure: () => Promise<string>): Promise<void> {
+  if (stop.signal.aborted) return
+  let outcome: string
+  try {
+    outcome = await measure()
+  } catch (error) {
+    if (stop.signal.aborted) return console.error('stopped: what was measured is kept')
+    outcome = `failed: ${(error as Error).message}`
+    record.failed(job, (error as Error).message)
+  }
+  done++
+  const left = ((performance.now() - started) / done) * (total - done)
+  console.error(`[${done}/${total}, ${Math.ceil(left / 60e3)} min left] ${title}: ${outcome.trim()}`)
+  await save(false)
 }
-const text = JSON.stringify(report, null, 1) + '\n'
-if (args.output) writeFileSync(args.output, text)
-console.log(text)
+
+async function save(complete: boolean): Promise<void> {
+  if (args.output) await writeAtomic(args.output, resultJson(report(complete)))
+}
+
+function report(complete: boolean): PeersReport {
+  return {
+    format: 1,
+    kind: 'peers',
+    what: 'training, real (not padded) tokens a second; all-MiniLM-L6-v2, batch 32, dropout 0.1, mean pooling, AdamW',
+    machine: machine(),
+    threads: Number(threads),
+    settings: { rounds, milliseconds: Number(milliseconds), equalLength: Number(length), malloc },
+    versions,
+    complete,
+    ...record.results(),
+  }
+}

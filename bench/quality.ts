@@ -13,8 +13,9 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadBackbone, train, type Backbone, type TrainResult } from '../lib/index.js'
 import { ourRuns } from './quality/lines.js'
-import { mainMetric, modelOptions, parseRecipes, recipeKey, taskRule, type Recipe } from './quality/recipe.js'
+import { dropoutOf, mainMetric, parseRecipes, recipeKey, taskRule, type Recipe } from './quality/recipe.js'
 import { machine } from './support/machine.js'
+import { modelOptions } from './support/model.js'
 
 const shared = path.resolve(process.env.ONNX_ADAPTERS_SHARED ?? '../shared')
 const { values: args, positionals } = parseArgs({
@@ -71,6 +72,7 @@ async function trainRecipe(
   }
   return train({
     ...modelOptions(model),
+    dropout: dropoutOf(model),
     backbone: frozen,
     train: file('train.tsv'),
     validation: file('dev.tsv'),
@@ -103,7 +105,7 @@ function describeRun(recipe: Recipe, result: TrainResult, trainRows: number | un
     trainRows: trainRows ?? null,
     pool: args.pool,
     threads: Number(args.threads),
-    ...machine(),
+    machine: machine(),
   }
 }
 

@@ -9,8 +9,10 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { ourRuns, torchRuns, torchTable } from './quality/lines.js'
-import { printSummary, rule, summarise } from './quality/summary.js'
+import { ourRuns, torchRuns, torchTable, type QualityRun } from './quality/lines.js'
+import { printSummary, rule, summarise, type QualityReport, type QualitySummary } from './quality/summary.js'
+import { resultJson } from './support/json.js'
+import { machine } from './support/machine.js'
 
 const { values: args } = parseArgs({
   options: {
@@ -27,13 +29,17 @@ const summary = summarise([
   ...args.torch.flatMap((file) => torchRuns(read(file))),
   ...ours,
 ])
-const last = ours.at(-1) as unknown as Record<string, unknown> | undefined
-const { cpu, isa, cores, node, commit, date, threads, pool } = last ?? {}
-const report = {
+// Where and how, as the last of our lines says.
+const last = ours.at(-1) as (QualityRun & Omit<QualityReport, keyof QualitySummary>) | undefined
+const report: QualityReport = {
+  format: 1,
+  kind: 'quality',
   what: 'quality on dev sets, best epoch, points; all-MiniLM-L6-v2, batch 32',
   rule,
-  ...{ threads, pool, cpu, isa, cores, node, commit, date },
+  machine: last?.machine ?? machine(),
+  threads: last?.threads ?? 0,
+  pool: last?.pool ?? '',
   ...summary,
 }
-if (args.output) writeFileSync(args.output, `${JSON.stringify(report, null, 1)}\n`)
+if (args.output) writeFileSync(args.output, resultJson(report))
 console.log(printSummary(summary))

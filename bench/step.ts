@@ -1,9 +1,9 @@
 /**
  * Training speed of one configuration: whole steps (forward, backward, clip, AdamW) on packed batches.
- * Prints one JSON line: real tokens a second per round.
+ * Prints one JSON line: real tokens a second, and the peak of resident memory.
  *
- *   node dist-test/bench/step.js --backbone DIR --data train.tsv --size 64
- *   node dist-test/bench/step.js --backbone DIR --length 128 --rows 32
+ *   node dist-test/bench/step.js --backbone DIR --data train.tsv --model 64
+ *   node dist-test/bench/step.js --backbone DIR --length 128 --rows 32 --model full
  */
 import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
@@ -11,30 +11,30 @@ import { loadBackbone, Trainer } from '../lib/index.js'
 import type { LabelledRows } from '../lib/index.js'
 import { benchArguments, median } from './support/arguments.js'
 import { machine } from './support/machine.js'
+import { modelOptions } from './support/model.js'
 
 const args = benchArguments({
   backbone: '../shared/models/all-MiniLM-L6-v2',
   data: '',
   length: '128',
   rows: '32',
-  size: '64',
-  trainable: '',
+  model: '64',
   dropout: '0.1',
   threads: '2',
   rounds: '1',
   milliseconds: '3000',
   warmup: '3',
+  // 1: only the batch with the most tokens in one row, in whose steps memory is at its peak.
+  largest: '0',
 })
 
 const backbone = await loadBackbone(args.backbone, { verify: false })
 const rows = Number(args.rows)
 const batches = args.data ? await datasetBatches(args.data) : [equalLengthBatch()]
-const full = args.trainable === 'all'
 const trainer = await Trainer.create({
   backbone,
   task: { kind: 'classification', outputs: 2 },
-  adapter: full || args.size === '0' ? false : { size: Number(args.size) },
-  ...(full ? { trainable: 'all' as const } : {}),
+  ...modelOptions(args.model),
   head: { pool: 'mean' },
   dropout: Number(args.dropout),
   threads: Number(args.threads),
@@ -87,10 +87,10 @@ async function datasetBatches(file: string): Promise<LabelledRows[]> {
     .filter((line) => line)
     .map((line) => line.split('\t'))
     .map((fields) => tokenizer.encode(fields[0]!, pair ? fields[1]! : undefined, { maxLength: 128 }))
-  const random = generator(7)
-  for (let i = examples.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1))
-    ;[examples[i], examples[j]] = [examples[j]!, examples[i]!]
+  if (args.largest === '1') {
+    examples.sort((a, b) => b.inputIds.length - a.inputIds.length).splice(rows)
+  } else {
+    shuffle(examples, generator(7))
   }
   const result: LabelledRows[] = []
   for (let i = 0; i + rows <= examples.length; i += rows) {
@@ -102,6 +102,13 @@ async function datasetBatches(file: string): Promise<LabelledRows[]> {
     })
   }
   return result
+}
+
+function shuffle(list: unknown[], random: () => number): void {
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1))
+    ;[list[i], list[j]] = [list[j], list[i]]
+  }
 }
 
 function equalLengthBatch(): LabelledRows {

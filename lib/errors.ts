@@ -44,7 +44,7 @@ export class DeviceError extends OnnxAdaptersError {}
 /** Training data: `ERR_DATA_*`; `details.file`, `details.row`, `details.field`. */
 export class DataError extends OnnxAdaptersError {}
 
-/** Training itself: `ERR_TRAIN_*` (a loss that is not finite names the step). */
+/** Training itself: `ERR_TRAIN_*` (a loss or gradient that is not finite names the step and the first bad tensor). */
 export class TrainError extends OnnxAdaptersError {}
 
 /** Files of a run: `ERR_RUN_*`. */

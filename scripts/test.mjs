@@ -11,7 +11,8 @@ import { root } from './native.mjs'
 import { recordings, runPrograms } from './programs.mjs'
 import { countAva, finish, need, runTests } from './tally.mjs'
 
-const opTests = ['dist-test/test/ops/*.test.js']
+// What is recorded for oa_replay.
+const recordedTests = ['dist-test/test/ops/*.test.js', 'dist-test/test/model/recording.test.js']
 
 const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs')
 
@@ -55,11 +56,11 @@ async function main() {
   else if (args.includes('--package')) await runPackageTests()
   else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
-    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(opTests)
+    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(recordedTests)
     if (args.includes('--sanitizers')) for (const name of ['address', 'thread']) await runPrograms(name)
     if (args.includes('--arm64')) await runPrograms('arm64')
   } else {
-    await runAva(args.includes('--native') ? opTests : [])
+    await runAva(args.includes('--native') ? recordedTests : [])
     await runPrograms('release')
   }
   finish()

@@ -1,4 +1,5 @@
 import type { TaskOptions, TrainOptions } from '../../lib/index.js'
+import { modelPattern } from '../support/model.js'
 
 /** One quality run: what is trained, on which task, how. */
 export interface Recipe {
@@ -52,8 +53,7 @@ export function parseRecipes(text: string): Recipe[] {
   const [task = '', model = '', rate = '', epochs = '', seeds = '0', ...rest] = text.split(':')
   const wrong = (what: string) => new Error(`"${text}": ${what}; expected TASK:MODEL:RATE:EPOCHS[:SEEDS]`)
   if (!/^\w+$/.test(task)) throw wrong('no task')
-  if (!/^(\d+|full|layernorm|head|top-\d+)$/.test(model))
-    throw wrong(`model "${model}" is not a size, full, layernorm, head or top-K`)
+  if (!modelPattern.test(model)) throw wrong(`model "${model}" is not a size, full, layernorm, head or top-K`)
   if (!(Number(rate) > 0)) throw wrong(`"${rate}" is not a learning rate`)
   if (!/^[1-9]\d*$/.test(epochs)) throw wrong(`"${epochs}" is not a number of epochs`)
   if (rest.length > 0) throw wrong('too many parts')
@@ -80,12 +80,7 @@ export function recipeKey({ task, model, learningRate, epochs, seed }: Recipe): 
   return `${task}:${model}:${learningRate}:${epochs}:${seed}`
 }
 
-/** The part of train()'s options that says which values train. */
-export function modelOptions(model: string): Pick<TrainOptions, 'adapter' | 'trainable' | 'dropout'> {
-  if (/^\d+$/.test(model)) return { adapter: { size: Number(model) }, dropout: 0.1 }
-  if (model === 'full') return { adapter: false, trainable: 'all', dropout: 0.1 }
-  if (model === 'layernorm') return { adapter: false, trainable: ['layerNorm', 'head'], dropout: 0.1 }
-  // The other engine trains the head on stored features: nothing drops out below it.
-  if (model === 'head') return { adapter: false, trainable: ['head'], dropout: { hidden: 0, attention: 0, head: 0.1 } }
-  return { adapter: false, trainable: { topLayers: Number(model.slice('top-'.length)) }, dropout: 0.1 }
+/** Dropout as the other engine has it: its head is trained on stored features, so nothing drops out below it. */
+export function dropoutOf(model: string): TrainOptions['dropout'] {
+  return model === 'head' ? { hidden: 0, attention: 0, head: 0.1 } : 0.1
 }

@@ -1,3 +1,4 @@
+import type { Machine } from '../../lib/bench/machine.js'
 import { recipeKey, type Recipe } from './recipe.js'
 import type { QualityRun } from './lines.js'
 
@@ -36,6 +37,17 @@ export interface AgainstFull {
 export interface QualitySummary {
   readonly comparisons: readonly Comparison[]
   readonly againstFull: readonly AgainstFull[]
+}
+
+/** The document that bench/quality_summary.ts writes. */
+export interface QualityReport extends QualitySummary {
+  readonly format: 1
+  readonly kind: 'quality'
+  readonly what: string
+  readonly rule: string
+  readonly machine: Machine
+  readonly threads: number
+  readonly pool: string
 }
 
 /** The rule of `passes`, in words, for the file. */

@@ -20,7 +20,7 @@ import {
 import { describeFolder, writeOrigin, type Arrival, type FetchedBackbone } from './origin.js'
 import { bringFromPip } from './pip.js'
 import type { FetchListener } from './progress.js'
-import { externalLocations } from './reference.js'
+import { externalLocations } from '../onnx/external.js'
 import { findInFolder } from './resolve.js'
 import { cacheError, isStorageError } from './storage.js'
 import { takeTurn } from './turn.js'

@@ -2,12 +2,12 @@ import { dirname, join } from 'node:path'
 import { Tokenizer } from '../data/tokenize.js'
 import { DataError } from '../errors.js'
 import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
-import { readModel } from '../onnx/read.js'
-import { checkKeys } from '../options.js'
+import { readModelFile } from '../onnx/read.js'
+import { checkKeys, wrongOption } from '../options.js'
 import { encoderLimits } from '../train/batch.js'
 import { Backbone } from './backbone.js'
 import type { FetchOptions } from './fetch.js'
-import { hashModel } from './hash.js'
+import { hashFiles } from './hash.js'
 import { locateBackbone } from './locate.js'
 import type { BackboneFiles } from './resolve.js'
 import { verifyAgainstRuntime, type Verification } from './verify.js'
@@ -27,17 +27,21 @@ export interface LoadBackboneOptions extends FetchOptions {
  */
 export async function loadBackbone(path: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
   checkKeys('loadBackbone', options, ['verify', 'onProgress', 'signal'])
+  const { verify = true } = options
+  if (typeof path !== 'string' || path === '') throw wrongOption('path', 'a folder, an .onnx file or a name', path)
+  if (typeof verify !== 'boolean') throw wrongOption('verify', 'true or false', verify)
   const files = await locateBackbone(path, options)
-  const imported = importEncoder(await readModel(files.model))
+  const { model, bytes, external } = await readModelFile(files.model)
+  const imported = importEncoder(model)
   const backbone = new Backbone({
     name: files.name,
     file: files.model,
-    sha256: await hashModel(files.model),
+    sha256: await hashFiles([bytes, ...external]),
     imported,
     loadTokenizer: () => loadTokenizer(files, imported),
     verify: compare,
   })
-  if (options.verify ?? true) await backbone.verify()
+  if (verify) await backbone.verify()
   return backbone
 }
 
@@ -68,13 +72,14 @@ async function loadTokenizer(files: BackboneFiles, { config }: ImportedEncoder):
 
 async function compare(backbone: Backbone): Promise<Verification> {
   const { imported, file, sha256 } = backbone
-  const { config, hiddenOutput, inputNames, fixedShape } = imported
+  const { config, hiddenOutput, hiddenIsGraphOutput, inputNames, fixedShape } = imported
   let encoder: Awaited<ReturnType<Backbone['encoder']>> | undefined
   try {
     return await verifyAgainstRuntime({
       file,
       sha256,
       value: hiddenOutput,
+      isGraphOutput: hiddenIsGraphOutput,
       inputNames,
       ...(fixedShape ? { fixedShape } : {}),
       half: config.weightType === 'f16',

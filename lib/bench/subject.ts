@@ -87,7 +87,7 @@ export class Subject {
       capacity: { tokens: Math.max(...sizes), sequences: workload.batches[0]!.inputIds.length },
       timing: true,
     })
-    await session.write('parameters', initial)
+    await session.write({ parameters: initial })
     return new Subject(session, backbone, workload.batches, sum(layout.trained.map(({ length }) => length)))
   }
 

@@ -45,8 +45,8 @@ async function run(flags: BenchFlags, command: Command): Promise<void> {
     ...(quiet ? {} : { onProgress: tell }),
   })
   if (output !== undefined) await writeAtomic(resolve(output), `${JSON.stringify(report, null, 1)}\n`)
-  if (json) printJson(report)
-  else print(printBenchReport(report))
+  if (json) await printJson(report)
+  else await print(printBenchReport(report))
 }
 
 /** Before minutes of work, not after. */

@@ -1,117 +1,105 @@
 import { SingleBar } from 'cli-progress'
 import type { ProgressEvent, ProgressListener } from '../train/progress.js'
 import { count, log } from './io.js'
+import { Pace } from './pace.js'
+import { describeMoment, type BarCharacters, type Moment } from './progress_line.js'
 
-/** Between two lines where standard error is not a terminal, in milliseconds. */
-const lineEvery = 10_000
-
-/** Shows a training on standard error: a bar on a terminal, a line now and then elsewhere. */
-export function showProgress(quiet: boolean): { listener: ProgressListener; stop: () => void } {
-  if (quiet) return { listener: () => {}, stop: () => {} }
-  return process.stderr.isTTY ? showBar() : showLines()
+/** Shows a training. */
+export interface ProgressView {
+  readonly listener: ProgressListener
+  /** A line between others. */
+  readonly say: (text: string) => void
+  /** Leaves the terminal as it was; may be called again. */
+  readonly stop: () => void
 }
 
-function showBar() {
-  const format = '{bar} {percentage}%  epoch {epoch}  step {value}/{total}  loss {loss}  {rate} tokens/s  {left} left'
+/** Between two lines of a log in the first minute, and after it, in milliseconds. */
+const linePauses = [10_000, 60_000] as const
+
+/** Shows a training on standard error: a bar on a terminal, a line now and then elsewhere and in CI. */
+export function showProgress(quiet: boolean): ProgressView {
+  if (quiet) return { listener: () => {}, say: () => {}, stop: () => {} }
+  const { CI, TERM } = process.env
+  const isTerminal = process.stderr.isTTY && TERM !== 'dumb' && (CI === undefined || CI === '' || CI === 'false')
+  return isTerminal ? showBar(process.stderr) : showLines()
+}
+
+function showBar(stream: NodeJS.WriteStream): ProgressView {
+  const characters = barCharacters(process.env)
+  const pace = new Pace()
+  let moment: Moment | undefined
   const bar = new SingleBar({
-    format,
-    stream: process.stderr,
-    hideCursor: true,
+    stream,
+    // Lines are cut here, by the width of now; switching the terminal's own wrapping would outlive a killed process.
+    linewrap: true,
+    format: () => (moment ? describeMoment(moment, stream.columns || 80, characters) : ''),
     clearOnComplete: true,
-    barsize: 24,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
   })
-  const rate = new Rate()
-  let active = false
-  /** Lines between two frames of the bar. */
+  const frame = (next: Moment) => {
+    moment = next
+    bar.update(next.step)
+  }
+  // A narrower terminal has wrapped the old frame: what is below the cursor's line goes.
+  const onResize = () => bar.isActive && stream.write('\r\x1b[J')
+  stream.on('resize', onResize)
+  /** The bar stands below the lines, so it is taken down meanwhile. */
   const say = (text: string) => {
-    if (active) process.stderr.write('\r\x1b[K')
+    const { isActive } = bar
+    if (isActive) bar.stop()
     log(text)
+    if (isActive) bar.start(moment!.steps, moment!.step)
   }
   const listener = (event: ProgressEvent) => {
-    switch (event.kind) {
-      case 'start':
-        log(describeStart(event))
-        bar.start(event.steps, 0, { epoch: 1, loss: '-', rate: '-', left: '-' })
-        active = true
-        break
-      case 'step':
-        rate.add(event)
-        bar.update(event.step, {
-          epoch: event.epoch,
-          loss: event.loss.toFixed(4),
-          rate: count(rate.tokensPerSecond),
-          left: rate.left(event),
-        })
-        break
-      case 'evaluation':
-        say(describeEvaluation(event))
-        break
-      case 'warning':
-        say(`warning: ${event.message}`)
-        break
-      case 'checkpoint':
-        break
-    }
+    const next = pace.follow(event)
+    const line = describeEvent(event)
+    if (line !== undefined) say(line)
+    if (event.kind === 'start') {
+      moment = next
+      bar.start(event.steps, event.step)
+    } else if (next) frame(next)
   }
-  return { listener, stop: () => bar.stop() }
+  const stop = () => {
+    stream.removeListener('resize', onResize)
+    bar.stop()
+  }
+  return { listener, say, stop }
 }
 
-function showLines() {
-  const rate = new Rate()
-  let last = performance.now()
+function showLines(): ProgressView {
+  const pace = new Pace()
+  const started = performance.now()
+  let last = started
   const listener = (event: ProgressEvent) => {
-    switch (event.kind) {
-      case 'start':
-        log(describeStart(event))
-        break
-      case 'step':
-        rate.add(event)
-        if (performance.now() - last < lineEvery) break
-        last = performance.now()
-        log(
-          `epoch ${event.epoch}  step ${event.step}/${event.steps}  loss ${event.loss.toFixed(4)}  ${count(rate.tokensPerSecond)} tokens/s  ${rate.left(event)} left`,
-        )
-        break
-      case 'evaluation':
-        log(describeEvaluation(event))
-        break
-      case 'warning':
-        log(`warning: ${event.message}`)
-        break
-      case 'checkpoint':
-        break
-    }
+    const moment = pace.follow(event)
+    const line = describeEvent(event)
+    if (line !== undefined) log(line)
+    const now = performance.now()
+    if (!moment || now - last < linePauses[now - started < 60_000 ? 0 : 1]) return
+    last = now
+    log(describeMoment(moment))
   }
-  return { listener, stop: () => {} }
+  return { listener, say: log, stop: () => {} }
 }
 
-type StepEvent = Extract<ProgressEvent, { kind: 'step' }>
+/** Block characters, unless the locale says that the terminal has none. */
+function barCharacters({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): BarCharacters {
+  const locale = LC_ALL || LC_CTYPE || LANG || 'UTF-8'
+  return /utf-?8/i.test(locale) ? { done: '█', rest: '░' } : { done: '#', rest: '-' }
+}
 
-/** Speed over the last steps. */
-class Rate {
-  private recent: StepEvent[] = []
-
-  add(event: StepEvent): void {
-    this.recent.push(event)
-    if (this.recent.length > 50) this.recent.shift()
-  }
-
-  get tokensPerSecond(): number {
-    const tokens = this.recent.reduce((sum, step) => sum + step.tokens, 0)
-    return Math.round((1000 * tokens) / Math.max(1e-3, this.milliseconds))
-  }
-
-  left({ step, steps }: StepEvent): string {
-    const seconds = Math.round(((steps - step) * this.milliseconds) / this.recent.length / 1000)
-    const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60]
-    if (hours > 0) return `${hours} h ${minutes} min`
-    return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`
-  }
-
-  private get milliseconds(): number {
-    return this.recent.reduce((sum, step) => sum + step.milliseconds, 0)
+/** What is worth a line of its own. */
+function describeEvent(event: ProgressEvent): string | undefined {
+  switch (event.kind) {
+    case 'start':
+      return describeStart(event)
+    case 'evaluation':
+      return describeEvaluation(event)
+    case 'warning':
+      return `warning: ${event.message}`
+    case 'step':
+    case 'evaluating':
+    case 'checkpoint':
+      return undefined
   }
 }
 
@@ -120,14 +108,26 @@ function describeStart({
   validationRows,
   epochs,
   steps,
+  step,
   parameters,
 }: Extract<ProgressEvent, { kind: 'start' }>): string {
   const { trained, share } = parameters
   const held = validationRows > 0 ? `, validating on ${count(validationRows)}` : ''
-  return `training ${count(trained)} parameters (${(100 * share).toFixed(2)} % of the model) on ${count(rows)} rows${held}: ${epochs} epochs, ${count(steps)} steps`
+  const resumed = step > 0 ? `, going on after step ${count(step)}` : ''
+  return (
+    `training ${count(trained)} parameters (${(100 * share).toFixed(2)} % of the model) ` +
+    `on ${count(rows)} rows${held}: ${epochs} epochs, ${count(steps)} steps${resumed}`
+  )
 }
 
-function describeEvaluation({ epoch, loss, metrics, best }: Extract<ProgressEvent, { kind: 'evaluation' }>): string {
+function describeEvaluation({
+  epoch,
+  rows,
+  loss,
+  metrics,
+  best,
+}: Extract<ProgressEvent, { kind: 'evaluation' }>): string {
   const values = Object.entries(metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`)
-  return `epoch ${epoch}: ${values.join('  ')}  loss ${loss.toFixed(4)}${best ? '  (best)' : ''}`
+  const last = `loss ${loss.toFixed(4)}  (${count(rows)} rows${best ? ', best so far' : ''})`
+  return `epoch ${epoch}: ${[...values, last].join('  ')}`
 }

@@ -2,11 +2,13 @@ import { Command } from 'commander'
 import { trainableParts } from '../adapters/trainable.js'
 import { dataFiles } from '../data/readers/index.js'
 import { taskKinds } from '../data/tasks/index.js'
+import type { ProgressEvent } from '../train/progress.js'
 import { train, type TrainResult } from '../train/train.js'
 import { resolveTrainOptions, type TrainOptions } from '../train/train_options.js'
 import * as parse from './arguments.js'
 import { bringWithProgress } from './fetch_progress.js'
-import { count, print, printJson, table, type CommonOptions } from './io.js'
+import { count, log, print, printJson, table, type CommonOptions } from './io.js'
+import { Interrupted, listenForInterrupts, resumeCommand } from './interrupt.js'
 import { showProgress } from './progress.js'
 
 /** Flags as commander gives them. */
@@ -19,6 +21,8 @@ interface TrainFlags {
   readonly labels?: string[]
   readonly positiveLabel?: string
   readonly labelSeparator?: string
+  readonly maxAnswerTokens?: number
+  readonly stride?: number
   readonly textColumn?: string
   readonly textPairColumn?: string
   readonly labelColumn?: string
@@ -58,6 +62,7 @@ const plain = [
   'trainRows',
   'overwrite',
   'resume',
+  'checkpointSteps',
 ] as const
 
 export function trainCommand(): Command {
@@ -74,6 +79,8 @@ export function trainCommand(): Command {
     .option('--labels <names>', 'classes, labels or tags in order (default: found in the data, sorted)', parse.list)
     .option('--positive-label <name>', 'the class whose F1 counts (default: the mean of all classes)')
     .option('--label-separator <text>', 'between the labels of a multilabel row in TSV and CSV (default: ,)')
+    .option('--max-answer-tokens <n>', 'longest answer of a span task (default: 30)', parse.number)
+    .option('--stride <n>', 'tokens from window to window of a long context (default: 128, or less)', parse.number)
     .option('--text-column <name>', 'column of the text')
     .option('--text-pair-column <name>', 'column of the second text')
     .option('--label-column <name>', 'column of the label')
@@ -106,9 +113,20 @@ export function trainCommand(): Command {
     .option('--early-stopping <n>', 'stop after n epochs without a better one', parse.number)
     .option('--train-rows <n>', 'use the first n rows only', parse.number)
     .option('--overwrite', 'replace a run in the output folder')
-    .option('--resume', 'go on where a run stopped')
+    .option('--resume', 'go on with the run in the output folder from its last checkpoint')
+    .option(
+      '--checkpoint-steps <n>',
+      'a checkpoint every n steps, 0 for after epochs only (default: about one a minute)',
+      parse.number,
+    )
+    .addHelpText('after', afterHelp)
     .action(run)
 }
+
+const afterHelp = `
+Ctrl-C (or SIGTERM) finishes the step, writes a checkpoint and says how to go on: exit code 130 (143). A second one ends
+at once, and the last checkpoint stays. Exit 1: the work failed, 2: wrong usage. With --resume, backbone, data and options
+must be those of then; --output, --threads, --device, --precision and --checkpoint-steps may be others.`
 
 async function run(flags: TrainFlags, command: Command): Promise<void> {
   const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
@@ -117,19 +135,31 @@ async function run(flags: TrainFlags, command: Command): Promise<void> {
   resolveTrainOptions(options)
   await bringWithProgress(flags.backbone, quiet)
   const progress = showProgress(quiet)
-  const stop = new AbortController()
-  // The first interrupt finishes the step; a second one ends the process as usual.
-  const interrupt = () => stop.abort(new Error('interrupted: the last finished epoch is kept'))
-  process.once('SIGINT', interrupt)
+  const interrupts = listenForInterrupts(progress)
+  /** Steps that are on disk. */
+  let kept: number | undefined
+  const onProgress = (event: ProgressEvent) => {
+    if (event.kind === 'checkpoint' || (event.kind === 'start' && event.step > 0)) kept = event.step
+    progress.listener(event)
+  }
   try {
-    const result = await train({ ...options, signal: stop.signal, onProgress: progress.listener })
+    const result = await train({ ...options, signal: interrupts.signal, onProgress })
     progress.stop()
     if (json) await printJson(result)
     else await print(describeResult(result))
-  } finally {
+  } catch (error) {
     progress.stop()
-    process.removeListener('SIGINT', interrupt)
+    if (!(error instanceof Interrupted)) throw error
+    log(describeInterrupt(flags.output, kept))
+    process.exitCode = error.exitCode
+  } finally {
+    interrupts.stop()
   }
+}
+
+function describeInterrupt(output: string, kept: number | undefined): string {
+  if (kept === undefined) return 'interrupted before the first step: nothing has changed'
+  return `interrupted: ${output} holds all ${count(kept)} steps done so far. Go on with:\n  ${resumeCommand(process.argv.slice(2))}`
 }
 
 /** Nested options are flat on the command line. Values are checked by train(), so types are only asserted here. */
@@ -139,6 +169,8 @@ function toOptions(flags: TrainFlags): TrainOptions {
     labels,
     positiveLabel,
     labelSeparator,
+    maxAnswerTokens,
+    stride,
     adapter,
     pool,
     textColumn,
@@ -146,7 +178,7 @@ function toOptions(flags: TrainFlags): TrainOptions {
     labelColumn,
   } = flags
   const nested = {
-    task: defined({ kind: task, labels, positiveLabel, labelSeparator }),
+    task: defined({ kind: task, labels, positiveLabel, labelSeparator, maxAnswerTokens, stride }),
     columns: defined({ text: textColumn, textPair: textPairColumn, label: labelColumn }),
     adapter:
       adapter &&

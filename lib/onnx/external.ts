@@ -102,6 +102,16 @@ function isInside(directory: string, path: string): boolean {
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
 }
 
+/** Files that hold tensors of a model whose external data is not loaded, as paths from its folder, sorted. */
+export function externalLocations(model: OnnxModel): string[] {
+  const locations = new Set<string>()
+  for (const tensor of allTensors(model)) {
+    const location = tensor.externalData.find(({ key }) => key === 'location')?.value
+    if (tensor.dataLocation === 1 && location !== undefined) locations.add(location)
+  }
+  return [...locations].sort()
+}
+
 /** Every tensor of a model: initializers and attributes, of subgraphs and functions too. */
 export function allTensors(model: OnnxModel): OnnxTensor[] {
   const found: OnnxTensor[] = []

@@ -1,10 +1,10 @@
 import { constants } from 'node:buffer'
 import { open, realpath } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import protobuf from 'protobufjs/minimal.js'
 import { OnnxImportError } from '../errors.js'
 import { readRange, viewOf } from './bytes.js'
-import { loadExternalData } from './external.js'
+import { externalLocations, loadExternalData } from './external.js'
 import { type Int64, type MessageSpec, type OnnxModel, type Scalar, modelSpec } from './schema.js'
 
 /** Graphs nest in attributes (If, Loop); a file that nests deeper than this is not a model. */
@@ -19,15 +19,32 @@ export interface ParseOptions {
   readonly file?: string
 }
 
+export interface ModelFile {
+  readonly model: OnnxModel
+  /** The file itself, of which tensors are views. */
+  readonly bytes: Uint8Array
+  /** The files of its external data, in the order of their names. */
+  readonly external: readonly string[]
+}
+
 /**
  * Reads a model file and its external data. Tensors are views of the bytes read: nothing is copied.
  * @throws OnnxImportError ERR_ONNX_MISSING, ERR_ONNX_FORMAT, ERR_ONNX_EXTERNAL
  */
 export async function readModel(path: string): Promise<OnnxModel> {
+  return (await readModelFile(path)).model
+}
+
+/** As readModel, with what else there is to know of the files. */
+export async function readModelFile(path: string): Promise<ModelFile> {
   const bytes = await readWhole(path)
+  const directory = dirname(path)
   // A model cache may hold links to a blob folder: then the data file is a link to the same folder, and allowed.
   const realDirectories = [dirname(await realpath(path))]
-  return parseModel(bytes, { directory: dirname(path), realDirectories, file: path })
+  const model = decodeModel(bytes, path)
+  const external = externalLocations(model).map((location) => join(directory, location))
+  await loadExternalData(model, { directory, realDirectories, file: path })
+  return { model, bytes, external }
 }
 
 /**

@@ -22,11 +22,12 @@ const alignment = 64
  * Places lifetimes in one arena so that no two that overlap in time overlap in memory. Largest first, each into the
  * smallest gap that fits among those already placed: the greedy-by-size rule of Pisarchyk & Lee 2020 (§5.2), whose
  * result is usually within a few percent of the bound.
+ * @param guard bytes, whole lines, that stay free behind each piece while it is alive
  */
-export function planArena(lifetimes: readonly Lifetime[], capacity: Capacity): ArenaPlan {
+export function planArena(lifetimes: readonly Lifetime[], capacity: Capacity, guard = 0): ArenaPlan {
   const pieces = lifetimes.map((lifetime) => ({
     lifetime,
-    bytes: Math.max(...lifetime.values.map((v) => alignedBytes(v, capacity))),
+    bytes: Math.max(...lifetime.values.map((v) => alignedBytes(v, capacity))) + guard,
     offset: 0,
   }))
   const order = [...pieces].sort((a, b) => b.bytes - a.bytes || a.lifetime.first - b.lifetime.first)

@@ -10,7 +10,7 @@ import type { Entry } from './schedule.js'
 
 /** Numbers of the program format, the same as in native/ops/call.h and native/runtime/program.cc. */
 const magic = 0x5250414f
-const version = 1
+const version = 2
 const storages: Readonly<Record<Storage, number>> = {
   input: 0,
   frozen: 1,
@@ -39,11 +39,11 @@ export function encode(plan: Plan, seed: readonly [number, number]): Uint8Array 
 
   const text = strings.bytes()
   const header = new ByteWriter()
-  const headerBytes = 13 * 4
+  const headerBytes = 14 * 4
   const total = headerBytes + text.length + buffers.writer.length + entries.length
   header.words(magic, version, total, plan.capacity.tokens, plan.capacity.sequences, seed[0], seed[1], plan.layout.size)
   header.long(plan.arenaBytes)
-  header.words(buffers.count, plan.entries.length, text.length)
+  header.words(plan.layout.guard, buffers.count, plan.entries.length, text.length)
   return ByteWriter.join(header.bytes(), text, buffers.writer.bytes(), entries.bytes())
 }
 

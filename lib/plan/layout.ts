@@ -20,13 +20,23 @@ export interface ParameterLayout {
   readonly trained: readonly ParameterView[]
   /** Tensors that are kept but not trained. Their gradients stay 0 and they do not decay, so a step leaves them. */
   readonly held: readonly ParameterView[]
+  /** Bytes that stay free behind every tensor and every activation: 0 but in tests, which look who writes there. */
+  readonly guard: number
 }
 
 /** Floats per cache line: tensors start on one, so kernels store whole lines. */
 const alignment = 16
+const bytesPerFloat = 4
 
-/** Lays out parameters: trained matrices first, then trained vectors, then what is only held. */
-export function layOutParameters(parameters: readonly Value[], isTrained: (value: Value) => boolean): ParameterLayout {
+/**
+ * Lays out parameters: trained matrices first, then trained vectors, then what is only held.
+ * @param guard bytes, whole lines, for tests: every op of a program with guards is watched by the engine, at a price
+ */
+export function layOutParameters(
+  parameters: readonly Value[],
+  isTrained: (value: Value) => boolean,
+  guard = 0,
+): ParameterLayout {
   const trained = parameters.filter(isTrained)
   const groups = [
     trained.filter((value) => value.shape.length > 1),
@@ -42,11 +52,11 @@ export function layOutParameters(parameters: readonly Value[], isTrained: (value
       offsets.set(value.name, end)
       const parts = partsOf(value, end)
       views[i]!.push(...parts)
-      end = align(end + parts.reduce((sum, part) => sum + part.length, 0))
+      end = align(end + parts.reduce((sum, part) => sum + part.length, 0)) + guard / bytesPerFloat
     }
     ends.push(end)
   })
-  return { size: end, decayed: ends[0]!, offsets, trained: [...views[0]!, ...views[1]!], held: views[2]! }
+  return { size: end, decayed: ends[0]!, offsets, trained: [...views[0]!, ...views[1]!], held: views[2]!, guard }
 }
 
 /** A value's rows under their public names: query, key and value are one matrix but three tensors. */

@@ -24,9 +24,12 @@ export interface Plan {
   readonly arenaBytes: number
 }
 
-/** Plans the memory of all entries at a capacity. Entries run one at a time, so they share one arena. */
+/**
+ * Plans the memory of all entries at a capacity. Entries run one at a time, so they share one arena. Where the layout
+ * has guards, so do the activations.
+ */
 export function planProgram(entries: readonly Entry[], layout: ParameterLayout, capacity: Capacity): Plan {
-  const planned = entries.map((entry) => ({ entry, arena: planArena(lifetimes(entry), capacity) }))
+  const planned = entries.map((entry) => ({ entry, arena: planArena(lifetimes(entry), capacity, layout.guard) }))
   const arenaBytes = Math.max(0, ...planned.map(({ arena }) => arena.bytes))
   if (!Number.isSafeInteger(arenaBytes)) {
     throw new PlanError('ERR_PLAN', `a batch of ${capacity.tokens} tokens is too large to plan`, { capacity })

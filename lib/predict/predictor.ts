@@ -1,18 +1,18 @@
 import { basename, resolve } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { checkPairs, encodeExamples, outputsByExample } from '../data/dataset.js'
-import type { Example, TextInput, WordsInput } from '../data/example.js'
+import type { Example, QuestionInput, TextInput, WordsInput } from '../data/example.js'
 import { ExampleMaker } from '../data/readers/columns.js'
 import { objectRow } from '../data/readers/json_lines.js'
 import { taskFamily, type Prediction as TaskPrediction, type TaskKind } from '../data/tasks/index.js'
-import { OptionError } from '../errors.js'
-import { checkKeys, hint, show } from '../options.js'
+import { DeviceError, OptionError } from '../errors.js'
+import { checkKeys, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
 import { openRun, type OpenRun, type OpenRunOptions } from '../train/open_run.js'
 import { forwardRows } from '../train/score.js'
 
 /** What is to be judged, and by which run. */
-export type PredictInput = (Omit<TextInput, 'label'> | Omit<WordsInput, 'tags'>) & {
+export type PredictInput = (Omit<TextInput, 'label'> | Omit<WordsInput, 'tags'> | Omit<QuestionInput, 'answers'>) & {
   /** Name of the run, the last part of its folder. @default the only one that is loaded */
   readonly task?: string
 }
@@ -29,10 +29,13 @@ interface AskedExample {
 }
 
 /**
- * Trained runs over one backbone in memory.
+ * Trained runs over one backbone in memory. It may be called from several places at once: calls take their turns.
  */
 export class Predictor {
   readonly #runs: ReadonlyMap<string, OpenRun>
+  /** Settles, and never rejects, with the last call so far. */
+  #last: Promise<unknown> = Promise.resolve()
+  #disposed: Promise<void> | undefined
 
   private constructor(runs: ReadonlyMap<string, OpenRun>) {
     this.#runs = runs
@@ -91,10 +94,16 @@ export class Predictor {
   /**
    * Predictions in the order of the inputs; one call may mix tasks. A text that is given to a token task is split into
    * words at white space.
-   * @throws OptionError ERR_OPTION for a task that is not loaded; DataError ERR_DATA_ROW
+   * @throws OptionError ERR_OPTION for a task that is not loaded; DataError ERR_DATA_ROW; DeviceError ERR_DISPOSED
    */
   async predict(inputs: readonly (string | PredictInput)[]): Promise<Prediction[]> {
-    const asked = inputs.map((input, i) => this.#readInput(input, i + 1))
+    if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'the predictor has been disposed and cannot be used')
+    if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts or inputs', inputs)
+    const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, i + 1))
+    return this.#inTurn(() => this.#judge(asked))
+  }
+
+  async #judge(asked: readonly AskedExample[]): Promise<Prediction[]> {
     const results = new Array<Prediction>(asked.length)
     for (const [name, run] of this.#runs) {
       const chosen = asked.flatMap((each, i) => (each.run === name ? [i] : []))
@@ -109,13 +118,22 @@ export class Predictor {
     return results
   }
 
-  /** Frees native memory. */
-  async dispose(): Promise<void> {
-    for (const run of this.#runs.values()) await run.model.dispose()
+  /** Lets the calls before it finish, then frees native memory. May be called again. */
+  dispose(): Promise<void> {
+    return (this.#disposed ??= this.#inTurn(async () => {
+      for (const run of this.#runs.values()) await run.model.dispose()
+    }))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
+  }
+
+  /** Starts when all calls before have settled. */
+  #inTurn<T>(start: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(start)
+    this.#last = result.catch(() => undefined)
+    return result
   }
 
   #readInput(input: string | PredictInput, row: number): AskedExample {

@@ -75,7 +75,7 @@ export interface NativeBatch {
   readonly step?: number
 }
 
-/** One element for each batch. */
+/** One element for each batch that ran: an entry that updates stops behind a loss or norm that is not finite. */
 export interface NativeRunResult {
   /** NaN where the entry computes no loss. */
   readonly losses: Float32Array
@@ -88,12 +88,12 @@ export interface NativeRunResult {
   readonly opMilliseconds?: readonly Float64Array[]
 }
 
-/** The flat f32 buffers of a session. */
+/** The flat f32 buffers of a session. Where the program only infers there are no gradients and no moments. */
 export type Slot = 'parameters' | 'gradients' | 'moment1' | 'moment2'
 
 /** Bytes. */
 export interface NativeMemory {
-  /** Parameters, gradients and both moments. */
+  /** Parameters, and where the program trains gradients and both moments. */
   readonly parameters: number
   readonly activations: number
   readonly scratch: number
@@ -113,14 +113,14 @@ export interface NativeSession {
    * Runs the entry once for each batch, in order, off the JavaScript thread. Throws ERR_BUSY while an earlier `run` is
    * not settled. Rejects with ERR_BATCH or ERR_CAPACITY; batches before the wrong one have then taken effect, and
    * `details.batch` is its index.
+   * @param program taken first, in the same job: another one for the same parameters, as a rule of larger capacity; they
+   * and the moments are kept. Where it is refused, with ERR_PROGRAM or ERR_MEMORY, nothing runs and nothing changes
    */
-  run(entry: string, batches: readonly NativeBatch[]): Promise<NativeRunResult>
-  /** A copy, after the jobs before it. */
+  run(entry: string, batches: readonly NativeBatch[], program?: Uint8Array): Promise<NativeRunResult>
+  /** A copy, after the jobs before it. Throws ERR_OPTION for a buffer that the program has not; so do the next two. */
   read(slot: Slot): Promise<Float32Array>
   /** Replaces the whole buffer, after the jobs before it. */
   write(slot: Slot, data: Float32Array): Promise<void>
-  /** Another program for the same parameters: they and the moments are kept. Rejects without a change. */
-  replan(program: Uint8Array): Promise<void>
   /**
    * The most floating-point operations a second that the session's threads reach in short windows of nothing but fused
    * multiply-adds (two operations each) in registers, with the instructions its kernels use.

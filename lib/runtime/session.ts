@@ -28,12 +28,17 @@ const sequenceStep = 16
 /**
  * A finished program on a device. Adds to the native session: weights loaded when first needed, a plan that grows with
  * the batches, and errors that point at the caller.
+ *
+ * Calls reach the device in their order, awaited or not: `read` behind `run` gives what the run left, `dispose` lets it
+ * finish. What computes or changes (`run`, `write`, `update`) is refused with ERR_BUSY, at the call, while an earlier
+ * such call is not settled.
  */
 export class Session {
   readonly #options: SessionOptions
   readonly #native: NativeSession
   #plan: Plan
-  #busy = false
+  /** Settles, and never rejects, with the call that computes or changes. */
+  #underWay: Promise<void> | undefined
   #disposed: Promise<void> | undefined
 
   private constructor(options: SessionOptions, native: NativeSession, plan: Plan) {
@@ -61,47 +66,47 @@ export class Session {
 
   /**
    * Runs an entry once per batch, in order. `then` reads a buffer as these batches left it.
-   * @throws {DeviceError} ERR_BUSY while an earlier run is not settled, ERR_DISPOSED, ERR_BATCH
+   * @throws {DeviceError} ERR_BUSY, ERR_DISPOSED, ERR_BATCH, ERR_MEMORY
    */
-  async run(entry: string, batches: readonly NativeBatch[]): Promise<NativeRunResult>
-  async run(
-    entry: string,
-    batches: readonly NativeBatch[],
-    then: Slot,
-  ): Promise<NativeRunResult & { read: Float32Array }>
-  async run(
-    entry: string,
-    batches: readonly NativeBatch[],
-    then?: Slot,
-  ): Promise<NativeRunResult & { read?: Float32Array }> {
-    this.#checkUsable()
-    if (this.#busy) {
-      throw new DeviceError('ERR_BUSY', `"${entry}" was started while an earlier run is not finished: await it first`, {
-        entry,
-      })
-    }
-    this.#busy = true
-    try {
-      return await atCallSite(async () => {
-        await this.#makeRoom(batches)
-        const result = await this.#native.run(entry, batches)
-        return then ? { ...result, read: await this.#native.read(then) } : result
-      })
-    } finally {
-      this.#busy = false
-    }
+  run(entry: string, batches: readonly NativeBatch[]): Promise<NativeRunResult>
+  run(entry: string, batches: readonly NativeBatch[], then: Slot): Promise<NativeRunResult & { read: Float32Array }>
+  run(entry: string, batches: readonly NativeBatch[], then?: Slot): Promise<NativeRunResult & { read?: Float32Array }> {
+    return this.#alone(entry, async () => {
+      const plan = this.#planFor(batches)
+      const program = plan === this.#plan ? undefined : encode(plan, this.#options.seed)
+      // Both are queued before anything is awaited: no later call can come between.
+      const running = this.#native.run(entry, batches, program)
+      const reading = then && this.#native.read(then)
+      const [result, read] = await Promise.all([running, reading])
+      this.#plan = plan
+      return { ...result, ...(read && { read }) }
+    })
   }
 
-  /** A copy of a flat buffer, as it is after the runs before. */
+  /** A copy of a flat buffer, as it is after the calls before. @throws {DeviceError} ERR_DISPOSED */
   async read(slot: Slot): Promise<Float32Array> {
     this.#checkUsable()
     return atCallSite(() => this.#native.read(slot))
   }
 
-  /** Replaces a flat buffer. */
-  async write(slot: Slot, data: Float32Array): Promise<void> {
-    this.#checkUsable()
-    return atCallSite(() => this.#native.write(slot, data))
+  /** Replaces flat buffers. @throws {DeviceError} ERR_BUSY, ERR_DISPOSED */
+  write(contents: Readonly<Partial<Record<Slot, Float32Array>>>): Promise<void> {
+    return this.#alone('write', async () => {
+      const slots = Object.entries(contents) as [Slot, Float32Array][]
+      await Promise.all(slots.map(([slot, data]) => this.#native.write(slot, data)))
+    })
+  }
+
+  /**
+   * Changes parts of a flat buffer: `change` edits a copy, which then replaces it.
+   * @throws {DeviceError} ERR_BUSY, ERR_DISPOSED; what `change` throws, and then the buffer stays as it was
+   */
+  update(slot: Slot, change: (flat: Float32Array) => void): Promise<void> {
+    return this.#alone('update', async () => {
+      const flat = await this.#native.read(slot)
+      change(flat)
+      await this.#native.write(slot, flat)
+    })
   }
 
   /** Floating-point operations a second that the session's threads can do: see `NativeSession.measureRoof`. */
@@ -115,27 +120,41 @@ export class Session {
     return this.#native.memory()
   }
 
-  /** Lets the running job finish, then frees. May be called again. */
+  /** Lets the calls before it finish, then frees. May be called again. */
   dispose(): Promise<void> {
-    return (this.#disposed ??= this.#native.dispose())
+    const free = () => this.#native.dispose()
+    return (this.#disposed ??= this.#underWay?.then(free) ?? free())
   }
 
   #checkUsable(): void {
     if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'this has been disposed and cannot be used any more')
   }
 
-  async #makeRoom(batches: readonly NativeBatch[]): Promise<void> {
+  /** Starts a call that computes or changes, unless one is under way. */
+  #alone<T>(what: string, start: () => Promise<T>): Promise<T> {
+    this.#checkUsable()
+    if (this.#underWay) {
+      throw new DeviceError('ERR_BUSY', `"${what}" was called while an earlier call is not finished: await it first`, {
+        call: what,
+      })
+    }
+    const result = atCallSite(start)
+    const settled = () => (this.#underWay = undefined)
+    this.#underWay = result.then(settled, settled)
+    return result
+  }
+
+  /** The plan in force, or a larger one where the batches need it. */
+  #planFor(batches: readonly NativeBatch[]): Plan {
     const { capacity } = this.#plan
     const tokens = Math.max(0, ...batches.map((batch) => batch.ids.length))
     const sequences = Math.max(0, ...batches.map((batch) => batch.cu.length - 1))
-    if (tokens <= capacity.tokens && sequences <= capacity.sequences) return
-    const { entries, layout, seed } = this.#options
-    const grown = planProgram(entries, layout, {
+    if (tokens <= capacity.tokens && sequences <= capacity.sequences) return this.#plan
+    const { entries, layout } = this.#options
+    return planProgram(entries, layout, {
       tokens: grow(capacity.tokens, tokens, tokenStep),
       sequences: grow(capacity.sequences, sequences, sequenceStep),
     })
-    await this.#native.replan(encode(grown, seed))
-    this.#plan = grown
   }
 }
 

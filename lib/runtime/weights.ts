@@ -38,7 +38,8 @@ export class WeightPool {
   }
 }
 
-function weightEntry({ key, value, form }: WeightUse): WeightEntry {
+/** A frozen weight as the addon loads it. @throws {DeviceError} ERR_WEIGHTS where it has no content */
+export function weightEntry({ key, value, form }: WeightUse): WeightEntry {
   if (!value.parts) throw new DeviceError('ERR_WEIGHTS', `frozen "${value.name}" has no content`, { value: value.name })
   const [rows = 1, columns = 1] = value.shape.map(Number)
   const parts = value.parts.map(({ data, shape, transposed }) => ({ data, rows: shape[0] ?? 1, transposed }))

@@ -20,16 +20,21 @@ import { encoderLimits } from './batch.js'
 import type { Optimizer } from './optimizer.js'
 import { refuseNothingTrained, type ResolvedModel } from './trainer_options.js'
 
-/** A model ready to be planned: its entries, where its parameters lie, and how they start. */
-export interface CompiledModel {
+/** A model ready to be planned for inference: its entries, where its parameters lie, and how they start. */
+export interface CompiledInference {
   readonly entries: readonly Entry[]
   readonly layout: ParameterLayout
   /** The flat parameter buffer before the first step. */
   readonly initial: Float32Array
-  /** The model for inference, and the differentiated one with its loss; to print. */
+  /** To print. */
   readonly inference: Graph
-  readonly training: Graph
   readonly adapters: AdapterReport | undefined
+}
+
+/** The same, ready to be trained too. */
+export interface CompiledModel extends CompiledInference {
+  /** Differentiated, with its loss; to print. */
+  readonly training: Graph
 }
 
 /** The imported encoder, as far as compiling needs it. */
@@ -39,11 +44,29 @@ export interface EncoderSource {
 }
 
 /**
- * From an imported encoder to the entries of a session:
- * `forward` (logits), `encode` (hidden), `evaluate` (loss and logits), `gradients` (loss, norm, gradient buffer) and
- * `step` (the same, then AdamW). The first three run without dropout and keep nothing for a backward pass.
+ * From an imported encoder to the entries of a session that trains: those of `compileInference`, `gradients` (loss, norm,
+ * gradient buffer) and `step` (the same, then AdamW).
+ * @param guard for tests: see `layOutParameters`
  */
-export function compileModel(encoder: EncoderSource, model: ResolvedModel): CompiledModel {
+export function compileModel(encoder: EncoderSource, model: ResolvedModel, guard = 0): CompiledModel {
+  const { head, trained, ...inference } = buildInference(encoder, model, guard)
+  const withLoss = head.withLoss(applyDropout(inference.inference, model.dropout))
+  const backward = differentiate(withLoss, withLoss.outputs.loss!, trained)
+  const training = verify(fuseEpilogues(backward.graph), 'backward')
+  const entries = [...inference.entries, ...trainingEntries(training, inference.layout, model.optimizer)]
+  return { ...inference, entries, training }
+}
+
+/**
+ * The entries of a session that only infers, without dropout, and that keeps nothing for a backward pass: `forward`
+ * (logits) and `evaluate` (loss and logits). Parameters lie as in `compileModel`.
+ */
+export function compileInference(encoder: EncoderSource, model: ResolvedModel): CompiledInference {
+  const { entries, layout, initial, inference, adapters } = buildInference(encoder, model, 0)
+  return { entries, layout, initial, inference, adapters }
+}
+
+function buildInference(encoder: EncoderSource, model: ResolvedModel, guard: number) {
   const { kind, outputs, pool, trainable, seed } = model
   const fused = fuseResiduals(boundLengths(verify(encoder.graph, 'imported')))
   const adapted = model.adapter ? insertAdapters(fused, model.adapter) : undefined
@@ -56,27 +79,22 @@ export function compileModel(encoder: EncoderSource, model: ResolvedModel): Comp
   refuseNothingTrained(trained.size, model)
   const evaluated = verify(head.withLoss(inference), 'model')
 
-  const withLoss = head.withLoss(applyDropout(inference, model.dropout))
-  const backward = differentiate(withLoss, withLoss.outputs.loss!, trained)
-  const training = verify(fuseEpilogues(backward.graph), 'backward')
-
   const parameters = valuesOf(inference, 'parameter')
-  const layout = layOutParameters(parameters, (value) => trained.has(value))
+  const layout = layOutParameters(parameters, (value) => trained.has(value), guard)
   const starts = new Map<Value, Initial>([
     ...(adapted?.report.initial ?? []),
     [head.weight, { kind: 'truncatedNormal', std: model.headStd }],
   ])
   return {
+    head,
+    trained,
     entries: [
       entry('forward', inference, { output: inference.outputs.logits }),
-      entry('encode', inference, { output: inference.outputs.hidden }),
       entry('evaluate', evaluated, { loss: evaluated.outputs.loss, output: evaluated.outputs.logits }),
-      ...trainingEntries(training, layout, model.optimizer),
     ],
     layout,
     initial: initialBuffer(parameters, layout, starts, seed),
     inference,
-    training,
     adapters: adapted?.report,
   }
 }

@@ -241,11 +241,10 @@ function notFinite(
   learningRate: number,
 ): TrainError {
   const [what, value] = Number.isFinite(loss) ? ['gradient norm', gradientNorm] : ['loss', loss]
-  const smaller = Number((learningRate / 3).toPrecision(1))
   return new TrainError(
     'ERR_TRAIN_LOSS',
     `the ${what} of step ${step} (epoch ${epoch}) is ${value}: training stopped, and what was kept before stays. ` +
-      `The learning rate there was ${learningRate}: try a smaller one (${smaller}), a longer warm-up, ` +
+      `The learning rate of that step was ${learningRate}: try a smaller learningRate (a third), a longer warm-up, ` +
       'and a clipNorm of at most 1 (0 means no clipping)',
     { step, epoch, loss, gradientNorm, learningRate },
   )

@@ -9,7 +9,7 @@ import { checkNumber, wrongOption } from '../options.js'
 import { resolveDevice, resolveThreads } from '../runtime/device.js'
 import { readCheckpoint } from './checkpoint.js'
 import { readAdapter, readRecord, runFiles, type Parameters, type RunRecord } from './run.js'
-import { Trainer } from './trainer.js'
+import { TaskModel } from './task_model.js'
 import type { TrainerOptions } from './trainer_options.js'
 
 export interface OpenRunOptions {
@@ -19,12 +19,12 @@ export interface OpenRunOptions {
   readonly threads?: number
 }
 
-/** A trained model, ready to be run. */
+/** A trained model, ready to be run, not to be trained further. */
 export interface OpenRun {
   readonly record: RunRecord
   readonly task: Task
   readonly backbone: Backbone
-  readonly model: Trainer
+  readonly model: TaskModel
 }
 
 /**
@@ -51,7 +51,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   }
   const { adapter, head, trainable } = record.options
   const model = await blameRecord(folder, () =>
-    Trainer.create({
+    TaskModel.create({
       backbone,
       task: { kind: task.kind, outputs: task.outputs },
       adapter: adapter as TrainerOptions['adapter'],

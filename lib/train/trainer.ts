@@ -1,25 +1,19 @@
-import { seedWords } from '../adapters/init.js'
-import type { AdapterReport } from '../adapters/houlsby.js'
-import { unpackRows, type PackedRows } from '../data/pack.js'
-import { heads } from '../heads/index.js'
+import { DeviceError } from '../errors.js'
 import { checkKeys, checkNumber, wrongOption } from '../options.js'
-import type { Plan } from '../plan/plan.js'
-import { resolveDevice, resolveThreads } from '../runtime/device.js'
-import type { NativeBatch, NativeMemory } from '../runtime/native-types.js'
-import { Session } from '../runtime/session.js'
-import { encoderLimits, packRows, type EncoderLimits, type Rows } from './batch.js'
-import { compileModel, type CompiledModel } from './compile.js'
-import { packLabels, type Labels } from './labels.js'
-import { packTensors, unpackTensors, type Tensor, type TensorMap } from './tensors.js'
-import { resolveTrainerOptions, type ResolvedModel, type TrainerOptions } from './trainer_options.js'
+import type { NativeBatch } from '../runtime/native-types.js'
+import { compileModel } from './compile.js'
+import { notFinite } from './not_finite.js'
+import { openModel, ownedViews, packLabelled, TaskModel, type LabelledRows, type OpenedModel } from './task_model.js'
+import { packTensors, unpackTensors, type TensorMap } from './tensors.js'
+import type { TrainerOptions } from './trainer_options.js'
 
-/** Rows with their labels. */
-export interface LabelledRows extends Rows {
-  readonly labels: Labels
-}
+export type { LabelledRows }
+
+/** Kernels work in float32. */
+const largestFloat = 3.4028234663852886e38
 
 export interface StepOptions {
-  /** Above 0, for this step. */
+  /** For this step; 0 or more, and a finite float32. */
   readonly learningRate: number
 }
 
@@ -41,183 +35,119 @@ export interface TrainerState {
   readonly moment2: TensorMap
 }
 
-/** What is kept: the initial content, as large as the parameters, is not. */
-type Compiled = Omit<CompiledModel, 'initial'>
-
 /**
  * One task on a shared frozen backbone: forward, gradients and optimizer steps, one call each. Nothing here blocks the
- * JavaScript thread. Calls that compute are refused with ERR_BUSY while an earlier one is not finished.
+ * JavaScript thread. Calls that compute or change are refused with ERR_BUSY while an earlier one is not finished; the
+ * others take their turn, so that `parameters` behind a step gives what the step left and `dispose` lets it finish.
  */
-export class Trainer {
-  readonly #session: Session
-  readonly #compiled: Compiled
-  readonly #model: ResolvedModel
-  readonly #limits: EncoderLimits
+export class Trainer extends TaskModel {
+  readonly #opened: OpenedModel
   #step = 0
 
-  private constructor(session: Session, compiled: Compiled, model: ResolvedModel, limits: EncoderLimits) {
-    this.#session = session
-    this.#compiled = compiled
-    this.#model = model
-    this.#limits = limits
+  private constructor(opened: OpenedModel) {
+    super(opened)
+    this.#opened = opened
   }
 
   /** @throws {OptionError} ERR_OPTION before any work; {DeviceError} ERR_ADDON, ERR_DEVICE, ERR_MEMORY */
-  static async create(options: TrainerOptions): Promise<Trainer> {
-    const model = resolveTrainerOptions(options)
-    const threads = resolveThreads(options.threads)
-    const { isa } = resolveDevice(options.device)
-    const { backbone } = options
-    if (!backbone?.imported) throw wrongOption('backbone', 'what loadBackbone() gives', backbone)
-    const { initial, ...compiled } = compileModel(backbone.imported, model)
-    const { entries, layout } = compiled
-    const session = await Session.create({
-      entries,
-      layout,
-      weights: backbone.weights(isa),
-      seed: seedWords(model.seed),
-      threads,
-    })
-    await session.write('parameters', initial)
-    return new Trainer(session, compiled, model, encoderLimits(backbone.imported.graph))
+  static override async create(options: TrainerOptions): Promise<Trainer> {
+    return new Trainer(await openModel(options, compileModel))
   }
 
-  /** Optimizer steps done so far. */
+  /** Optimizer steps done so far, the one under way included. */
   get stepCount(): number {
     return this.#step
   }
 
-  /** Scalars that are trained. */
-  get trainedParameters(): number {
-    return this.#compiled.layout.trained.reduce((sum, { length }) => sum + length, 0)
-  }
-
-  /** Where adapters are, and how many scalars they hold; undefined without adapters. */
-  get adapters(): AdapterReport | undefined {
-    return this.#compiled.adapters
-  }
-
-  /** The memory plan now in force, for reports. */
-  get plan(): Plan {
-    return this.#session.plan
-  }
-
-  memory(): NativeMemory {
-    return this.#session.memory()
-  }
-
-  /** Copies of all trained tensors by public name. */
-  async parameters(): Promise<TensorMap> {
-    return unpackTensors(await this.#session.read('parameters'), this.#compiled.layout.trained)
-  }
-
-  /** Copies of all tensors this task owns: the trained ones, and a head that is not trained. */
-  async tensors(): Promise<TensorMap> {
-    return unpackTensors(await this.#session.read('parameters'), this.#owned())
-  }
-
-  /** Replaces tensors by name; those not in the map stay. @throws {OptionError} ERR_OPTION for an unknown name or size */
-  async setParameters(tensors: ReadonlyMap<string, Pick<Tensor, 'data'> & Partial<Tensor>>): Promise<void> {
-    const flat = await this.#session.read('parameters')
-    packTensors(flat, this.#owned(), tensors)
-    await this.#session.write('parameters', flat)
-  }
-
-  /** Logits without dropout: one array per row, [outputs], or [length · outputs] where the head reads every token. */
-  async forward(rows: Rows): Promise<Float32Array[]> {
-    const batch = packRows(rows, this.#limits)
-    const { outputs } = await this.#session.run('forward', [batch])
-    return this.#unpackLogits(outputs[0]!, batch)
-  }
-
-  /** Loss and logits without dropout; changes nothing. */
-  async evaluate(rows: LabelledRows): Promise<{ loss: number; logits: Float32Array[] }> {
-    const batch = this.#packLabelled(rows)
-    const { losses, outputs } = await this.#session.run('evaluate', [batch])
-    return { loss: losses[0]!, logits: this.#unpackLogits(outputs[0]!, batch) }
-  }
-
   /** Loss and gradients of all trained tensors, before clipping; changes nothing. */
   async gradients(rows: LabelledRows): Promise<{ loss: number; gradientNorm: number; gradients: TensorMap }> {
-    const batch = { ...this.#packLabelled(rows), step: this.#step }
-    const { losses, norms, read } = await this.#session.run('gradients', [batch], 'gradients')
-    return { loss: losses[0]!, gradientNorm: norms[0]!, gradients: unpackTensors(read, this.#compiled.layout.trained) }
+    const { session, layout } = this.#opened
+    const batch = { ...packLabelled(this.#opened, rows), step: this.#step }
+    const { losses, norms, read } = await session.run('gradients', [batch], 'gradients')
+    return { loss: losses[0]!, gradientNorm: norms[0]!, gradients: unpackTensors(read, layout.trained) }
   }
 
-  /** Forward, backward, clipping and AdamW. A gradient that is not finite leaves the parameters as they are. */
+  /**
+   * Forward, backward, clipping and AdamW.
+   * @throws {TrainError} ERR_TRAIN_LOSS, ERR_TRAIN_GRADIENT where a loss or the norm of the gradients is not finite: with
+   * such a norm parameters and moments stay as they were; {OptionError} ERR_OPTION; {DataError} ERR_DATA_*;
+   * {DeviceError} ERR_BUSY, ERR_DISPOSED
+   */
   async step(rows: LabelledRows, options: StepOptions): Promise<StepResult> {
     const [result] = await this.stepMany([rows], [options])
     return result!
   }
 
-  /** Several steps in one call. */
+  /** Several steps in one call, up to the first that fails. @throws as `step` */
   async stepMany(batches: readonly LabelledRows[], options: readonly StepOptions[]): Promise<StepResult[]> {
-    const native = batches.map((rows, i): NativeBatch => {
-      const { learningRate, ...rest } = options[i] ?? ({} as Partial<StepOptions>)
-      checkKeys('step', rest, ['learningRate'])
+    if (!Array.isArray(batches)) throw wrongOption('batches', 'a list', batches)
+    if (!Array.isArray(options) || options.length !== batches.length)
+      throw wrongOption('options', `a list as long as that of the batches, ${batches.length}`, options)
+    const native = (batches as readonly LabelledRows[]).map((rows, i): NativeBatch => {
+      const given = (options as readonly StepOptions[])[i]!
+      checkKeys('step', given, ['learningRate'])
+      const { learningRate } = given
       // 0 is what a schedule ends with, and it measures without moving.
-      checkNumber('learningRate', learningRate, { least: 0 })
-      return { ...this.#packLabelled(rows), learningRate: learningRate!, step: this.#step + i }
+      checkNumber('learningRate', learningRate, { least: 0, most: largestFloat })
+      return { ...packLabelled(this.#opened, rows), learningRate, step: this.#step + i }
     })
-    const { losses, norms } = await this.#session.run('step', native)
+    const { session, layout } = this.#opened
+    const running = session.run('step', native)
+    // Counted with the call, as its parameters are: a state that is read behind it holds both.
+    const before = this.#step
     this.#step += native.length
-    return Array.from(losses, (loss, i) => ({ loss, gradientNorm: norms[i]! }))
+    const { losses, norms } = await running.catch((error: unknown) => {
+      this.#step = before + stepsDone(error)
+      throw error
+    })
+    const results = Array.from(losses, (loss, i) => ({ loss, gradientNorm: norms[i]! }))
+    const last = results.at(-1)
+    if (!last || (Number.isFinite(last.loss) && Number.isFinite(last.gradientNorm))) return results
+    const step = before + results.length
+    this.#step = Number.isFinite(last.gradientNorm) ? step : step - 1
+    const { learningRate = 0 } = native[results.length - 1]!
+    throw await notFinite(session, layout, { step, ...last, learningRate })
   }
 
   /** Parameters, moments and step number, to go on from. */
   async readState(): Promise<TrainerState> {
+    const { session, layout } = this.#opened
     const step = this.#step
     const [parameters, moment1, moment2] = await Promise.all([
-      this.#session.read('parameters'),
-      this.#session.read('moment1'),
-      this.#session.read('moment2'),
+      session.read('parameters'),
+      session.read('moment1'),
+      session.read('moment2'),
     ])
-    const { trained } = this.#compiled.layout
     return {
       step,
-      parameters: unpackTensors(parameters, this.#owned()),
-      moment1: unpackTensors(moment1, trained),
-      moment2: unpackTensors(moment2, trained),
+      parameters: unpackTensors(parameters, ownedViews(layout)),
+      moment1: unpackTensors(moment1, layout.trained),
+      moment2: unpackTensors(moment2, layout.trained),
     }
   }
 
-  /** Goes on from a state of the same model. @throws {OptionError} ERR_OPTION where names or sizes differ */
+  /**
+   * Goes on from a state of the same model.
+   * @throws {OptionError} ERR_OPTION where names or sizes differ; {DeviceError} ERR_BUSY
+   */
   async writeState(state: TrainerState): Promise<void> {
-    const { layout } = this.#compiled
+    checkKeys('state', state, ['step', 'parameters', 'moment1', 'moment2'])
+    const { session, layout } = this.#opened
     const pack = (tensors: TensorMap) => {
       const flat = new Float32Array(layout.size)
-      packTensors(flat, this.#owned(), tensors)
+      packTensors(flat, ownedViews(layout), tensors)
       return flat
     }
     const [parameters, moment1, moment2] = [pack(state.parameters), pack(state.moment1), pack(state.moment2)]
-    await Promise.all([
-      this.#session.write('parameters', parameters),
-      this.#session.write('moment1', moment1),
-      this.#session.write('moment2', moment2),
-    ])
-    this.#step = checkNumber('step', state.step, { least: 0, integer: true })
+    const step = checkNumber('step', state.step, { least: 0, integer: true })
+    const writing = session.write({ parameters, moment1, moment2 })
+    this.#step = step
+    await writing
   }
+}
 
-  /** Waits for what runs, then frees native memory; calls after it throw ERR_DISPOSED. */
-  dispose(): Promise<void> {
-    return this.#session.dispose()
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.dispose()
-  }
-
-  #owned() {
-    const { trained, held } = this.#compiled.layout
-    return [...trained, ...held]
-  }
-
-  #packLabelled(rows: LabelledRows): PackedRows & { labels: Int32Array | Float32Array } {
-    const batch = packRows(rows, this.#limits)
-    return { ...batch, labels: packLabels(this.#model.kind, this.#model.outputs, rows.labels, batch.cu) }
-  }
-
-  #unpackLogits(flat: Float32Array, batch: PackedRows): Float32Array[] {
-    return unpackRows(flat, batch.cu, this.#model.outputs, heads[this.#model.kind].perToken)
-  }
+/** Steps that took effect before one of a call failed. */
+function stepsDone(error: unknown): number {
+  const batch = error instanceof DeviceError ? Number(error.details.batch) : 0
+  return Number.isInteger(batch) ? batch : 0
 }

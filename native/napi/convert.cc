@@ -205,17 +205,17 @@ Napi::Uint8Array to_bytes(const Napi::Value& value, const char* what) {
   return value.As<Napi::Uint8Array>();
 }
 
-Napi::ArrayBuffer share(Napi::Env env, const std::shared_ptr<Arena>& arena) {
+Napi::ArrayBuffer share(Napi::Env env, const std::shared_ptr<Arena>& arena, size_t bytes) {
   auto* owner = new std::shared_ptr<Arena>(arena);
   const auto release = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Arena>*>(hint); };
   napi_value result = nullptr;
   const napi_status status =
-      napi_create_external_arraybuffer(env, arena->data(), arena->bytes(), release, owner, &result);
+      napi_create_external_arraybuffer(env, arena->data(), bytes, release, owner, &result);
   if (status == napi_ok) return {env, result};
   delete owner;
   if (status != napi_no_external_buffers_allowed) throw Napi::Error::New(env);
-  auto copy = Napi::ArrayBuffer::New(env, arena->bytes());
-  std::memcpy(copy.Data(), arena->data(), arena->bytes());
+  auto copy = Napi::ArrayBuffer::New(env, bytes);
+  std::memcpy(copy.Data(), arena->data(), bytes);
   return copy;
 }
 

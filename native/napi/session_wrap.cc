@@ -1,7 +1,9 @@
 #include "napi/session_wrap.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,6 +20,7 @@ struct RunResult {
   std::vector<StepResult> steps;
   std::vector<std::vector<float>> outputs;
   std::vector<std::vector<double>> op_milliseconds;  // without timing: empty
+  std::optional<MemoryReport> memory;  // after a replan
 
   Napi::Value to_js(Napi::Env env) const {
     auto losses = Napi::Float32Array::New(env, steps.size());
@@ -51,7 +54,14 @@ struct RunResult {
   }
 };
 
-// Every step in order; stops early where the environment closes, since nobody will see the rest.
+// True where an optimizer step went wrong: nothing sensible can follow.
+bool has_failed(const Entry& entry, const StepResult& step) {
+  const auto bad = [](uint32_t buffer, float value) { return buffer != kNone && !std::isfinite(value); };
+  return entry.updates && (bad(entry.loss, step.loss) || bad(entry.norm, step.norm));
+}
+
+// Every step in order; stops early where training has failed, and where the environment closes, since nobody will see
+// the rest.
 void run_steps(Session& session, const std::string& entry_name, const std::vector<Batch>& batches,
                const JobThread& thread, RunResult& result) {
   const size_t entry = session.program().entry_index(entry_name);
@@ -69,6 +79,7 @@ void run_steps(Session& session, const std::string& entry_name, const std::vecto
     result.outputs.emplace_back(output.begin(), output.end());
     const auto times = session.op_milliseconds(entry);
     if (!times.empty()) result.op_milliseconds.emplace_back(times.begin(), times.end());
+    if (has_failed(session.program().entries[entry], result.steps.back())) return;
   }
 }
 
@@ -83,7 +94,7 @@ Napi::Function SessionWrap::define(Napi::Env env) {
       env, "Session",
       {StaticMethod<&SessionWrap::create>("create"), InstanceMethod<&SessionWrap::run>("run"),
        InstanceMethod<&SessionWrap::read>("read"), InstanceMethod<&SessionWrap::write>("write"),
-       InstanceMethod<&SessionWrap::replan>("replan"), InstanceMethod<&SessionWrap::measure_roof>("measureRoof"),
+       InstanceMethod<&SessionWrap::measure_roof>("measureRoof"),
        InstanceMethod<&SessionWrap::memory>("memory"), InstanceMethod<&SessionWrap::statistics>("statistics"),
        InstanceMethod<&SessionWrap::arena>("arena"), InstanceMethod<&SessionWrap::dispose>("dispose")});
 }
@@ -133,6 +144,7 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& info) {
 void SessionWrap::created(Napi::Env env) {
   memory_ = session_->memory();
   parameters_ = session_->parameters();
+  for (size_t i = 0; i < has_slot_.size(); ++i) has_slot_[i] = session_->slot(kSlots[i]) != nullptr;
   report_memory(env, memory_.parameters + memory_.activations + memory_.scratch);
 }
 
@@ -162,17 +174,43 @@ void SessionWrap::require_idle(Napi::Env env) const {
   }
 }
 
+// The slot of that name; inference has no gradients and no moments.
+Storage SessionWrap::existing_slot(const Napi::Value& value) const {
+  const Storage slot = to_slot(value);
+  if (!has_slot_[slot_index(slot)]) {
+    const std::string name = value.As<Napi::String>().Utf8Value();
+    throw to_js(value.Env(), {"ERR_OPTION", "the session's program has no " + name, {{"option", "slot"}}});
+  }
+  return slot;
+}
+
 Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_idle(env);
   const std::string entry = to_string(info[0], "entry");
   BatchList list = to_batches(info[1]);
-  JobThread::Job job = job_keeping(list.keep.Value());
+  auto keep = Napi::Array::New(env, 2);
+  keep.Set(0u, list.keep.Value());
+  keep.Set(1u, info[2]);
+  std::span<const std::byte> program;
+  if (!info[2].IsUndefined()) program = bytes_of(to_bytes(info[2], "program"));
+  JobThread::Job job = job_keeping(keep);
   auto batches = std::make_shared<std::vector<Batch>>(std::move(list.batches));
   auto result = std::make_shared<RunResult>();
-  job.work = [this, entry, batches, result] { run_steps(*session_, entry, *batches, *thread_, *result); };
-  job.settled = [this] { running_ = false; };
+  job.work = [this, entry, batches, program, result] {
+    // In the same job, so that no call comes between, and nothing runs where the program is refused.
+    if (program.data() != nullptr) {
+      session_->replan(program);
+      result->memory = session_->memory();
+    }
+    run_steps(*session_, entry, *batches, *thread_, *result);
+  };
+  job.settled = [this, result] {
+    running_ = false;
+    if (result->memory) memory_ = *result->memory;
+  };
   job.value = [this, result](Napi::Env at) {
+    if (result->memory) report_memory(at, memory_.parameters + memory_.activations + memory_.scratch);
     runs_ += 1;
     steps_ += static_cast<double>(result->steps.size());
     return result->to_js(at);
@@ -184,7 +222,7 @@ Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
 Napi::Value SessionWrap::read(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_usable(env);
-  const Storage slot = to_slot(info[0]);
+  const Storage slot = existing_slot(info[0]);
   auto array = Napi::Float32Array::New(env, static_cast<size_t>(parameters_));
   JobThread::Job job = job_keeping(array);
   job.work = [this, slot, target = array.Data(), bytes = array.ByteLength()] {
@@ -198,7 +236,7 @@ Napi::Value SessionWrap::read(const Napi::CallbackInfo& info) {
 Napi::Value SessionWrap::write(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_usable(env);
-  const Storage slot = to_slot(info[0]);
+  const Storage slot = existing_slot(info[0]);
   const auto array = to_floats(info[1], "data");
   if (static_cast<int64_t>(array.ElementLength()) != parameters_) {
     throw to_js(env, {"ERR_OPTION",
@@ -209,24 +247,6 @@ Napi::Value SessionWrap::write(const Napi::CallbackInfo& info) {
   JobThread::Job job = job_keeping(array);
   job.work = [this, slot, source = array.Data(), bytes = array.ByteLength()] {
     if (bytes > 0) std::memcpy(session_->slot(slot)->data(), source, bytes);
-  };
-  return thread_->enqueue(env, std::move(job));
-}
-
-Napi::Value SessionWrap::replan(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  require_usable(env);
-  const auto program = to_bytes(info[0], "program");
-  JobThread::Job job = job_keeping(program);
-  auto report = std::make_shared<MemoryReport>();
-  job.work = [this, report, bytes = bytes_of(program)] {
-    session_->replan(bytes);
-    *report = session_->memory();
-  };
-  job.value = [this, report](Napi::Env at) {
-    memory_ = *report;
-    report_memory(at, memory_.parameters + memory_.activations + memory_.scratch);
-    return at.Undefined();
   };
   return thread_->enqueue(env, std::move(job));
 }
@@ -265,9 +285,12 @@ Napi::Value SessionWrap::statistics(const Napi::CallbackInfo& info) {
 Napi::Value SessionWrap::arena(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_usable(env);
-  const Storage slot = to_slot(info[0]);
-  Napi::ObjectReference& known = arenas_[static_cast<size_t>(slot) - static_cast<size_t>(Storage::parameter)];
-  if (known.IsEmpty()) known = Napi::Persistent(share(env, session_->slot(slot)).As<Napi::Object>());
+  const Storage slot = existing_slot(info[0]);
+  Napi::ObjectReference& known = arenas_[slot_index(slot)];
+  if (known.IsEmpty()) {
+    const size_t bytes = static_cast<size_t>(parameters_) * sizeof(float);  // without the guard that tests may have
+    known = Napi::Persistent(share(env, session_->slot(slot), bytes).As<Napi::Object>());
+  }
   return known.Value();
 }
 

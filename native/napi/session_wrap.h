@@ -24,7 +24,6 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
-  Napi::Value replan(const Napi::CallbackInfo& info);
   Napi::Value measure_roof(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
@@ -33,6 +32,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
 
   void require_usable(Napi::Env env) const;
   void require_idle(Napi::Env env) const;
+  Storage existing_slot(const Napi::Value& value) const;
   void created(Napi::Env env);
   void report_memory(Napi::BasicEnv env, int64_t bytes);
   JobThread::Job job_keeping(const Napi::Object& keep);
@@ -41,7 +41,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   std::unique_ptr<Session> session_;  // the job thread's while jobs are pending
   MemoryReport memory_;               // copies for synchronous calls while a job runs
   int64_t parameters_ = 0;
-  std::array<Napi::ObjectReference, 4> arenas_;  // one ArrayBuffer an arena, made when first asked for
+  std::array<bool, kSlots.size()> has_slot_{};
+  std::array<Napi::ObjectReference, kSlots.size()> arenas_;  // one ArrayBuffer an arena, made when first asked for
   int64_t reported_ = 0;                         // bytes that the garbage collector was told of
   double runs_ = 0;
   double steps_ = 0;

@@ -70,8 +70,11 @@ std::span<const float> target_of(const RecordedCheck& check, const Session& sess
     case RecordedCheck::Target::loss: return {&result.loss, 1};
     case RecordedCheck::Target::norm: return {&result.norm, 1};
     case RecordedCheck::Target::output: return session.output(entry);
-    case RecordedCheck::Target::slot:
-      return {session.slot(static_cast<Storage>(check.index))->floats(), static_cast<size_t>(session.parameters())};
+    case RecordedCheck::Target::slot: {
+      const auto& slot = session.slot(static_cast<Storage>(check.index));
+      return slot ? std::span<const float>(slot->floats(), static_cast<size_t>(session.parameters()))
+                  : std::span<const float>{};
+    }
     case RecordedCheck::Target::buffer:
       return check.index < session.program().buffers.size() ? session.buffer(entry, check.index)
                                                             : std::span<const float>{};
@@ -80,14 +83,15 @@ std::span<const float> target_of(const RecordedCheck& check, const Session& sess
 }
 
 void set_slots(const RecordedCase& recorded, const Session& session) {
-  for (const Storage slot : {Storage::parameter, Storage::gradient, Storage::moment1, Storage::moment2}) {
-    std::memset(session.slot(slot)->data(), 0, session.slot(slot)->bytes());
+  for (const Storage slot : kSlots) {
+    if (session.slot(slot)) std::memset(session.slot(slot)->data(), 0, session.slot(slot)->bytes());
   }
   for (const RecordedPreset& preset : recorded.presets) {
     if (static_cast<int64_t>(preset.values.size()) != session.parameters()) {
       throw Error("ERR_RECORDING", "a preset has another length than the parameters");
     }
     if (preset.values.empty()) continue;
+    if (!session.slot(preset.slot)) throw Error("ERR_RECORDING", "a preset is for a buffer that the program has not");
     std::memcpy(session.slot(preset.slot)->data(), preset.values.data(), preset.values.size() * sizeof(float));
   }
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "runtime/guards.h"
 
 namespace oa {
 namespace {
@@ -84,14 +85,15 @@ void Executor::bind_inputs(BoundEntry& bound, const Batch& batch) const {
 }
 
 // Asks every op whether it accepts its operands at capacity, and how much scratch it wants there.
-void Executor::check_ops(const Entry& entry, const BoundEntry& bound) {
+void Executor::check_ops(const Entry& entry, BoundEntry& bound) {
   for (size_t i = 0; i < entry.ops.size(); ++i) {
     const OpCall& op = entry.ops[i];
     if (const char* problem = bound.functions[i]->check(bound.calls[i])) {
       throw Error("ERR_PROGRAM", "entry \"" + entry.name + "\": " + op.label() + ": " + problem,
                   {{"entry", entry.name}, {"op", std::string(op.info->name)}, {"node", op.name}});
     }
-    scratch_bytes_ = std::max(scratch_bytes_, bound.functions[i]->scratch(bound.calls[i]));
+    bound.scratch_bytes.push_back(bound.functions[i]->scratch(bound.calls[i]));
+    scratch_bytes_ = std::max(scratch_bytes_, bound.scratch_bytes.back());
   }
 }
 
@@ -107,6 +109,7 @@ void Executor::run(size_t entry, const Batch& batch, const StepScalars& scalars)
   bind_shapes(bound, batch.tokens(), batch.sequences());
   bind_inputs(bound, batch);
   scalars_ = scalars;
+  if (program_.guard_bytes > 0) return run_watched(program_.entries[entry], bound);
   if (!bound.milliseconds.empty()) return run_timed(bound);
   for (size_t i = 0; i < bound.calls.size(); ++i) bound.functions[i]->run(bound.calls[i]);
 }
@@ -124,6 +127,12 @@ void Executor::run_timed(BoundEntry& bound) {
     const auto after = Clock::now();
     bound.milliseconds[i] = std::chrono::duration<double, std::milli>(after - before).count();
     before = after;
+  }
+}
+
+void Executor::run_watched(const Entry& entry, const BoundEntry& bound) const {
+  for (size_t i = 0; i < bound.calls.size(); ++i) {
+    run_guarded(program_, entry, entry.ops[i], *bound.functions[i], bound.calls[i], bound.scratch_bytes[i]);
   }
 }
 

@@ -57,6 +57,7 @@ class Executor {
     std::vector<Call> calls;
     std::vector<const OpFunctions*> functions;
     std::vector<double> milliseconds;   // of each call, where times are noted
+    std::vector<int64_t> scratch_bytes;  // of each op, at capacity
     int64_t tokens = -1;                // what the shapes are bound to
     int64_t sequences = -1;
   };
@@ -65,8 +66,9 @@ class Executor {
   Operand bind_buffer(const Buffer& buffer) const;
   void bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences) const;
   void bind_inputs(BoundEntry& bound, const Batch& batch) const;
-  void check_ops(const Entry& entry, const BoundEntry& bound);
   static void run_timed(BoundEntry& bound);
+  void run_watched(const Entry& entry, const BoundEntry& bound) const;
+  void check_ops(const Entry& entry, BoundEntry& bound);
 
   const Program& program_;
   const Weights& weights_;

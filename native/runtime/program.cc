@@ -135,6 +135,7 @@ Program Program::decode(std::span<const std::byte> bytes) {
   program.seed = reader.long_word();
   program.parameters = reader.word();
   const uint64_t arena_bytes = reader.long_word();
+  program.guard_bytes = reader.word();
   if (program.tokens >= kMaxCapacity || program.sequences >= kMaxCapacity) fail("has a capacity that is too large");
   if (arena_bytes >= uint64_t{1} << 46) fail("asks for an arena of " + std::to_string(arena_bytes) + " bytes");
   program.arena_bytes = static_cast<int64_t>(arena_bytes);

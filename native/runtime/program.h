@@ -13,7 +13,7 @@
 namespace oa {
 
 constexpr uint32_t kProgramMagic = 0x5250414f;  // "OAPR"
-constexpr uint32_t kProgramVersion = 1;
+constexpr uint32_t kProgramVersion = 2;
 constexpr uint32_t kNone = 0xffffffff;  // no buffer
 
 // What each batch brings; the offset of an `input` buffer.
@@ -77,6 +77,9 @@ struct Program {
   uint64_t seed = 0;
   int64_t parameters = 0;  // floats of the flat buffer
   int64_t arena_bytes = 0;
+  // Bytes that belong to nobody behind every activation and every tensor of the flat buffers; 0 except in tests, where
+  // each op is watched: see guards.h.
+  int64_t guard_bytes = 0;
   std::vector<Buffer> buffers;
   std::vector<Entry> entries;
 

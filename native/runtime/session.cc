@@ -11,7 +11,13 @@
 namespace oa {
 namespace {
 
-size_t slot_index(Storage storage) { return static_cast<size_t>(storage) - static_cast<size_t>(Storage::parameter); }
+constexpr const char* kSlotNames[] = {"the parameters", "the gradients", "the first moments", "the second moments"};
+
+// Inference has parameters alone.
+bool needs_slot(const Program& program, Storage slot) {
+  return slot == Storage::parameter || std::any_of(program.buffers.begin(), program.buffers.end(),
+                                                   [slot](const Buffer& buffer) { return buffer.storage == slot; });
+}
 
 }  // namespace
 
@@ -19,15 +25,16 @@ Session::Session(std::shared_ptr<const Weights> weights, std::span<const std::by
                  const SessionOptions& options)
     : weights_(std::move(weights)), options_(options), pool_(std::max(1, options.threads)) {
   Program decoded = Program::decode(program);
-  allocate_slots(decoded.parameters);
+  allocate_slots(decoded);
   plan_ = make_plan(std::move(decoded));
 }
 
-void Session::allocate_slots(int64_t floats) {
-  static constexpr const char* kNames[] = {"the parameters", "the gradients", "the first moments", "the second moments"};
-  parameters_ = floats;
+void Session::allocate_slots(const Program& program) {
+  parameters_ = program.parameters;
+  const int64_t bytes = parameters_ * static_cast<int64_t>(sizeof(float));
+  const int64_t guarded = program.guard_bytes > 0 ? (bytes + 63) / 64 * 64 + program.guard_bytes : bytes;
   for (size_t i = 0; i < slots_.size(); ++i) {
-    slots_[i] = Arena::allocate(static_cast<size_t>(floats) * sizeof(float), kNames[i]);
+    if (needs_slot(program, kSlots[i])) slots_[i] = Arena::allocate(static_cast<size_t>(guarded), kSlotNames[i]);
   }
 }
 
@@ -36,10 +43,12 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
   auto plan = std::make_unique<Plan>();
   plan->program = std::move(program);
   plan->activations = Arena::allocate(static_cast<size_t>(plan->program.arena_bytes), "the activations");
-  const Memory memory{slots_[0]->floats(), slots_[1]->floats(), slots_[2]->floats(), slots_[3]->floats(),
-                      plan->activations->data()};
+  const auto floats = [this](Storage storage) { return slot(storage) ? slot(storage)->floats() : nullptr; };
+  const Memory memory{floats(Storage::parameter), floats(Storage::gradient), floats(Storage::moment1),
+                      floats(Storage::moment2), plan->activations->data()};
   plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, pool_);
-  plan->scratch = Arena::allocate(static_cast<size_t>(plan->executor->scratch_bytes()), "the scratch memory of the ops");
+  const int64_t scratch = plan->executor->scratch_bytes() + plan->program.guard_bytes;
+  plan->scratch = Arena::allocate(static_cast<size_t>(scratch), "the scratch memory of the ops");
   plan->executor->set_scratch(plan->scratch->data());
   if (options_.timing) plan->executor->enable_timing();
   return plan;
@@ -47,11 +56,21 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
 
 void Session::replan(std::span<const std::byte> bytes) {
   Program program = Program::decode(bytes);
-  if (program.parameters != parameters_) {
+  check_replan(program);
+  plan_ = make_plan(std::move(program));
+}
+
+void Session::check_replan(const Program& program) const {
+  if (program.parameters != parameters_ || program.guard_bytes != plan_->program.guard_bytes) {
     throw Error("ERR_PROGRAM", "the new program has " + std::to_string(program.parameters) +
                                    " parameters, the session has " + std::to_string(parameters_));
   }
-  plan_ = make_plan(std::move(program));
+  for (const Storage storage : kSlots) {
+    if (needs_slot(program, storage) && !slot(storage)) {
+      throw Error("ERR_PROGRAM", std::string("the new program needs ") + kSlotNames[slot_index(storage)] +
+                                     ", which the session has not");
+    }
+  }
 }
 
 StepResult Session::run(size_t entry, const Batch& batch) {
@@ -98,7 +117,7 @@ const std::shared_ptr<Arena>& Session::slot(Storage storage) const { return slot
 
 MemoryReport Session::memory() const {
   MemoryReport report;
-  for (const auto& slot : slots_) report.parameters += static_cast<int64_t>(slot->bytes());
+  for (const auto& slot : slots_) report.parameters += slot ? static_cast<int64_t>(slot->bytes()) : 0;
   report.activations = static_cast<int64_t>(plan_->activations->bytes());
   report.scratch = static_cast<int64_t>(plan_->scratch->bytes());
   report.frozen = weights_->bytes();

@@ -15,6 +15,10 @@
 
 namespace oa {
 
+// The storages that are flat buffers of one layout.
+constexpr std::array kSlots = {Storage::parameter, Storage::gradient, Storage::moment1, Storage::moment2};
+constexpr size_t slot_index(Storage slot) { return static_cast<size_t>(slot) - static_cast<size_t>(kSlots[0]); }
+
 struct SessionOptions {
   int threads = 1;  // the calling thread counts
   // Fills activations and scratch with NaN before every step, so a test sees what is read before it is written.
@@ -30,7 +34,7 @@ struct StepResult {
 };
 
 struct MemoryReport {  // bytes
-  int64_t parameters = 0;  // with gradients and moments
+  int64_t parameters = 0;  // with gradients and moments, where there are any
   int64_t activations = 0;
   int64_t scratch = 0;
   int64_t frozen = 0;  // shared with other sessions
@@ -56,11 +60,11 @@ class Session {
   // so many milliseconds; floating-point operations a second, a multiply-add counting as two.
   double measure_roof(double milliseconds);
 
-  // Takes another program, as a rule one of larger capacity, for the same parameters: they and the moments are kept.
-  // Throws like the constructor, and then nothing changed.
+  // Takes another program, as a rule one of larger capacity, for the same flat buffers, which are kept. Throws like the
+  // constructor, and then nothing changed.
   void replan(std::span<const std::byte> program);
 
-  // parameter, gradient, moment1 or moment2: the whole flat buffer.
+  // parameter, gradient, moment1 or moment2: the whole flat buffer, or null where the program names no tensor of it.
   const std::shared_ptr<Arena>& slot(Storage storage) const;
   int64_t parameters() const { return parameters_; }
   const Program& program() const { return plan_->program; }
@@ -75,7 +79,8 @@ class Session {
     std::unique_ptr<Executor> executor;
   };
 
-  void allocate_slots(int64_t floats);
+  void allocate_slots(const Program& program);
+  void check_replan(const Program& program) const;
   std::unique_ptr<Plan> make_plan(Program program);
   void poison() const;
 
@@ -84,7 +89,7 @@ class Session {
   ThreadPool pool_;
   int64_t parameters_ = 0;
   uint32_t step_ = 0;  // optimizer steps so far, where batches do not say
-  std::array<std::shared_ptr<Arena>, 4> slots_;
+  std::array<std::shared_ptr<Arena>, kSlots.size()> slots_;  // null where the program names none of it
   std::unique_ptr<Plan> plan_;
 };
 

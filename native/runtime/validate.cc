@@ -9,6 +9,7 @@ namespace oa {
 namespace {
 
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kMaxGuard = 4096;
 
 [[noreturn]] void fail(const std::string& what, Error::Details details = {}) {
   throw Error("ERR_PROGRAM", what, std::move(details));
@@ -55,6 +56,12 @@ void check_input(const Buffer& buffer, const std::string& name) {
   if (!good) fail(name + " is an input of the wrong type: " + dtype_name(buffer.dtype) + shape_text(buffer));
 }
 
+// What an activation takes up, with its guard where the program has guards.
+int64_t guarded_bytes(const Program& program, int64_t elements) {
+  const int64_t bytes = elements * 4;
+  return program.guard_bytes == 0 ? bytes : (bytes + kAlignment - 1) / kAlignment * kAlignment + program.guard_bytes;
+}
+
 void check_buffer(const Program& program, const Buffer& buffer, size_t index) {
   const std::string name = "buffer " + std::to_string(index);
   const int64_t elements = checked_elements(program, buffer, name);
@@ -72,7 +79,7 @@ void check_buffer(const Program& program, const Buffer& buffer, size_t index) {
     case Storage::activation:
       if (buffer.offset % kAlignment != 0) fail(name + " is not aligned to 64 bytes");
       if (buffer.offset > static_cast<uint64_t>(program.arena_bytes) ||
-          elements * 4 > program.arena_bytes - static_cast<int64_t>(buffer.offset)) {
+          guarded_bytes(program, elements) > program.arena_bytes - static_cast<int64_t>(buffer.offset)) {
         fail(name + " of shape " + shape_text(buffer) + " lies outside of the activation arena");
       }
       return;
@@ -217,6 +224,9 @@ std::string weight_shape(int64_t rows, int64_t columns) {
 }  // namespace
 
 void validate(const Program& program) {
+  if (program.guard_bytes % kAlignment != 0 || program.guard_bytes > kMaxGuard) {
+    fail("the program has guards of " + std::to_string(program.guard_bytes) + " bytes");
+  }
   for (size_t i = 0; i < program.buffers.size(); ++i) check_buffer(program, program.buffers[i], i);
   check_labels_agree(program);
   std::set<std::string> names;

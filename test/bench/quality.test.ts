@@ -1,7 +1,8 @@
 import test from 'ava'
 import { ourRuns, parseLines, torchRuns, torchTable, type QualityRun } from '../../bench/quality/lines.js'
-import { mainMetric, modelOptions, parseRecipes, recipeKey } from '../../bench/quality/recipe.js'
+import { dropoutOf, mainMetric, parseRecipes, recipeKey } from '../../bench/quality/recipe.js'
 import { printSummary, summarise } from '../../bench/quality/summary.js'
+import { modelOptions } from '../../bench/support/model.js'
 
 test('a recipe gives one run a seed', (t) => {
   const runs = parseRecipes('trec:64:1e-3:3:0-2,7')
@@ -28,7 +29,9 @@ test('models map to options of train()', (t) => {
   t.deepEqual(modelOptions('8').adapter, { size: 8 })
   t.is(modelOptions('full').trainable, 'all')
   t.deepEqual(modelOptions('top-2').trainable, { topLayers: 2 })
-  t.deepEqual(modelOptions('head').dropout, { hidden: 0, attention: 0, head: 0.1 })
+  t.deepEqual(modelOptions('layernorm').trainable, ['layerNorm', 'head'])
+  t.is(dropoutOf('64'), 0.1)
+  t.deepEqual(dropoutOf('head'), { hidden: 0, attention: 0, head: 0.1 })
 })
 
 test('the main metric is the one the task is judged by', (t) => {

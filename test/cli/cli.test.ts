@@ -3,31 +3,10 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { cli, main, type Outcome } from '../support/cli.js'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
 import { testUnless } from '../support/unless.js'
-
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
-
-interface Outcome {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function cli(args: readonly string[], input = ''): Promise<Outcome> {
-  return new Promise((finish, fail) => {
-    const child = spawn(process.execPath, [main, ...args])
-    const text = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const) {
-      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
-    }
-    child.once('error', fail)
-    child.once('close', (code) => finish({ code, ...text }))
-    child.stdin.end(input)
-  })
-}
 
 async function prepare(t: ExecutionContext) {
   const folder = await temporaryFolder(t)
@@ -197,24 +176,4 @@ testUnless(existsSync(full) ? undefined : `this system has no ${full}`, 'a full 
   const code = await new Promise((finish) => child.once('close', finish))
   t.is(code, 1)
   t.regex(stderr, /^error: standard output cannot be written: .*no space left/)
-})
-
-test('options are checked before any work', async (t) => {
-  const { run, train } = await prepare(t)
-  const wrong: readonly [string[], RegExp][] = [
-    [['--learning-rate', '0'], /learningRate/],
-    [['--learning-rate', '-1'], /learningRate/],
-    [['--learning-rate', 'fast'], /Expected a number/],
-    [['--adapter-size', '0'], /adapter\.size/],
-    [['--dropout', 'hiden=0.1'], /did you mean "hidden"/],
-    [['--trainable', 'adapters,norm'], /trainable/],
-    [['--max-length', '17'], /at most 16/],
-    [['--adapter-layers', '0,7'], /layer 7/],
-  ]
-  for (const [flags, message] of wrong) {
-    const { code, stderr } = await cli([...train, ...flags])
-    t.is(code, 2, flags.join(' '))
-    t.regex(stderr, message)
-  }
-  t.false(existsSync(run))
 })

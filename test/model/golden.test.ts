@@ -52,11 +52,15 @@ test('ten losses', async (t) => {
 test('gradient norms before clipping', async (t) => {
   const trainer = await goldenTrainer(golden, await loadGoldenBackbone())
   await goldenStart(golden, trainer)
-  const { gradientNorm } = await trainer.step(
-    { inputIds, tokenTypeIds, labels },
-    { learningRate: golden.optimizer.learningRate },
-  )
-  t.true(Math.abs(gradientNorm - golden.gradientNorms[0]!) < 1e-5 * golden.gradientNorms[0]!)
+  for (const [i, norm] of golden.gradientNorms.entries()) {
+    const { gradientNorm } = await trainer.step(
+      { inputIds, tokenTypeIds, labels },
+      { learningRate: golden.optimizer.learningRate },
+    )
+    // Later norms carry the rounding of the steps before.
+    const allowed = (i === 0 ? 1e-5 : 1e-4) * norm
+    t.true(Math.abs(gradientNorm - norm) < allowed, `step ${i}: ${gradientNorm}, expected ${norm}`)
+  }
   await trainer.dispose()
 })
 

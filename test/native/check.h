@@ -20,6 +20,7 @@ void test_base();
 void test_weights();
 void test_program();
 void test_session();
+void test_guards();
 
 }  // namespace oa::selftest
 

@@ -49,6 +49,7 @@ int main() {
   test_weights();
   test_program();
   test_session();
+  test_guards();
   std::printf("%d passed, %d failed\n", passed, failed);
   return failed > 0 ? 1 : 0;
 }

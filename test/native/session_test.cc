@@ -58,6 +58,21 @@ void slots_survive_a_replan() {
   OA_CHECK(session.program().tokens == 64);
 }
 
+void inference_has_parameters_alone() {
+  ProgramWriter w;
+  w.parameters = 5;
+  const uint32_t parameters = w.buffer(Storage::parameter, {fixed(5)});
+  const uint32_t sum = w.buffer(Storage::activation, {fixed(5)});
+  w.entry("forward", kNone, kNone, sum, 1);
+  w.op("add", {sum, parameters, parameters});
+  auto weights = std::make_shared<Weights>(*cpu_backend(best_isa()));
+  Session session(weights, w.bytes(), {});
+  OA_CHECK(session.slot(Storage::parameter) && !session.slot(Storage::gradient));
+  OA_CHECK(!session.slot(Storage::moment1) && !session.slot(Storage::moment2));
+  OA_CHECK(session.memory().parameters == 4 * 5);
+  OA_CHECK(error_code([&] { session.replan(optimizer_program(8)); }) == "ERR_PROGRAM");
+}
+
 void memory_is_reported() {
   auto weights = std::make_shared<Weights>(*cpu_backend(best_isa()));
   const Session session(weights, optimizer_program(8), {});
@@ -71,6 +86,7 @@ void memory_is_reported() {
 
 void test_session() {
   run("slots survive a replan", slots_survive_a_replan);
+  run("inference has parameters alone", inference_has_parameters_alone);
   run("memory is reported", memory_is_reported);
 }
 

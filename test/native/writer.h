@@ -12,7 +12,7 @@ namespace oa::selftest {
 
 class ProgramWriter {
  public:
-  int64_t tokens = 8, sequences = 4, parameters = 0, arena_bytes = 0;
+  int64_t tokens = 8, sequences = 4, parameters = 0, arena_bytes = 0, guard_bytes = 0;
 
   // Returns the buffer's number. Activations are placed one after the other.
   uint32_t buffer(Storage storage, std::vector<Dim> dims, uint64_t offset = 0, DType dtype = DType::f32,
@@ -21,7 +21,7 @@ class ProgramWriter {
     for (const Dim& dim : dims) elements *= dim.bind(tokens, sequences);
     if (storage == Storage::activation) {
       offset = static_cast<uint64_t>(arena_bytes);
-      arena_bytes += (elements * 4 + 63) / 64 * 64;
+      arena_bytes += (elements * 4 + 63) / 64 * 64 + guard_bytes;
     }
     const auto rank = static_cast<uint32_t>(dims.size());
     words(buffers_, {static_cast<uint32_t>(storage), static_cast<uint32_t>(dtype), static_cast<uint32_t>(form), rank});
@@ -60,7 +60,7 @@ class ProgramWriter {
     text.resize((text.size() + 3) / 4 * 4);
     std::vector<uint32_t> all = {kProgramMagic, kProgramVersion, 0, static_cast<uint32_t>(tokens),
                                  static_cast<uint32_t>(sequences), 1, 2, static_cast<uint32_t>(parameters),
-                                 static_cast<uint32_t>(arena_bytes), 0, buffer_count_, entry_count_,
+                                 static_cast<uint32_t>(arena_bytes), 0, static_cast<uint32_t>(guard_bytes), buffer_count_, entry_count_,
                                  static_cast<uint32_t>(text.size())};
     const size_t head = all.size();
     all.resize(head + text.size() / 4);

@@ -3,7 +3,7 @@ import test from 'ava'
 import { OnnxImportError } from '../../lib/errors.js'
 import { importEncoder } from '../../lib/onnx/import.js'
 import { DataType, type OnnxModel } from '../../lib/onnx/schema.js'
-import { firstNotFinite, plainTensor } from '../../lib/onnx/tensor.js'
+import { elementCount, firstNotFinite, plainTensor } from '../../lib/onnx/tensor.js'
 import { ModelBuilder, floats, onnxNode, tinyBert } from '../support/onnx_models.js'
 
 function changed(change: (graph: NonNullable<OnnxModel['graph']>, model: OnnxModel) => void): OnnxModel {
@@ -142,6 +142,29 @@ const cases: Record<string, { model: () => OnnxModel; code: string }> = {
       const y = b.add('Relu', ['pixels'])
       return b.model(['pixels'], [y])
     },
+  },
+  'a CNN': {
+    code: 'ERR_ONNX_UNSUPPORTED',
+    model: () => {
+      const b = new ModelBuilder()
+      const features = b.add('Relu', [b.add('Conv', ['image', b.random(4, 3, 3, 3)])])
+      return b.model(['image'], [b.linear(b.add('Flatten', [b.add('GlobalAveragePool', [features])]), 4, 2)])
+    },
+  },
+  'a decoder that keeps earlier keys': {
+    code: 'ERR_ONNX_CAUSAL',
+    model: () => changed((graph) => graph.input.push({ name: 'past_key_values.0.key' })),
+  },
+  'weights behind DequantizeLinear': {
+    code: 'ERR_ONNX_QUANTIZED',
+    model: () =>
+      changed((graph) => {
+        const weight = graph.initializer.find(({ dims }) => dims.length === 2 && dims[0] === 8)!
+        const int8 = plainTensor(DataType.int8, weight.dims, { rawData: new Uint8Array(elementCount(weight)) })
+        graph.initializer.push({ ...int8, name: 'stored' }, { ...floats([], [0.1]), name: 'step' })
+        graph.initializer.splice(graph.initializer.indexOf(weight), 1)
+        graph.node.unshift(onnxNode('DequantizeLinear', ['stored', 'step'], [weight.name!]))
+      }),
   },
   'a convolution': {
     code: 'ERR_ONNX_UNSUPPORTED',

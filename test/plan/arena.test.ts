@@ -7,7 +7,9 @@ import { dropout } from '../../lib/ops/dropout.js'
 import { mul } from '../../lib/ops/mul.js'
 import { philox } from '../../lib/adapters/philox.js'
 import { alignedBytes, planArena, type Capacity } from '../../lib/plan/arena.js'
+import { layOutParameters } from '../../lib/plan/layout.js'
 import { lifetimes } from '../../lib/plan/lifetimes.js'
+import { planProgram } from '../../lib/plan/plan.js'
 import type { Entry } from '../../lib/plan/schedule.js'
 import { compileModel } from '../../lib/train/compile.js'
 import { resolveTrainerOptions, type TrainerOptions } from '../../lib/train/trainer_options.js'
@@ -48,12 +50,13 @@ function randomEntry(seed: number): Entry {
 
 /**
  * Runs the plan on a memory of owners: a node must find every operand still its own, whatever was written meanwhile.
- * In place a value takes over its donor's bytes exactly.
+ * In place a value takes over its donor's bytes exactly. A guard counts as its value's own.
  */
-function firstClobbered(entry: Entry, capacity: Capacity): string | undefined {
-  const { offsets } = planArena(lifetimes(entry), capacity)
+function firstClobbered(entry: Entry, capacity: Capacity, guard = 0): string | undefined {
+  const { offsets, bytes } = planArena(lifetimes(entry), capacity, guard)
   const spans = new Map<Value, readonly [number, number]>()
-  for (const [value, offset] of offsets) spans.set(value, [offset, offset + alignedBytes(value, capacity)])
+  for (const [value, offset] of offsets) spans.set(value, [offset, offset + alignedBytes(value, capacity) + guard])
+  if ([...spans.values()].some(([, end]) => end > bytes)) return 'a value ends outside of the arena'
   const whole = new Set<Value>()
   const intact = (value: Value) => !spans.has(value) || whole.has(value)
   for (const node of entry.nodes) {
@@ -83,7 +86,7 @@ test('200 random graphs', (t) => {
   for (let seed = 0; seed < 200; seed++) {
     const entry = randomEntry(seed)
     const capacity = { tokens: 1 + (seed % 97), sequences: 3 }
-    t.is(firstClobbered(entry, capacity), undefined, `seed ${seed}`)
+    for (const guard of [0, 64]) t.is(firstClobbered(entry, capacity, guard), undefined, `seed ${seed}, guard ${guard}`)
     const { bytes, lowerBound, offsets } = planArena(lifetimes(entry), capacity)
     t.true(bytes >= lowerBound)
     t.true([...offsets.values()].every((offset) => offset % 64 === 0))
@@ -101,7 +104,7 @@ test('every entry of every kind of training, within a tenth of the lower bound',
         dropout: dropoutRate,
       } as unknown as TrainerOptions
       for (const entry of compileModel(tinyEncoder(), resolveTrainerOptions(options)).entries) {
-        t.is(firstClobbered(entry, capacity), undefined, entry.name)
+        for (const guard of [0, 64]) t.is(firstClobbered(entry, capacity, guard), undefined, entry.name)
         const { bytes, lowerBound } = planArena(lifetimes(entry), capacity)
         t.true(bytes <= 1.1 * lowerBound, `${entry.name}: ${bytes} against ${lowerBound}`)
       }
@@ -128,4 +131,26 @@ test('inference keeps nothing: its arena does not grow with the layers', (t) => 
     return planArena(lifetimes(entries.find((entry) => entry.name === 'forward')!), { tokens: 256, sequences: 4 }).bytes
   }
   t.is(bytesOf(2), bytesOf(6))
+})
+
+test('tensors of the flat buffers lie on lines of their own, with guards where a test asks for them', (t) => {
+  const parameters = [[3, 5], [5], [2, 16]].map((shape, i): Value => ({
+    name: `p${i}`,
+    dtype: 'f32',
+    shape,
+    storage: 'parameter',
+  }))
+  for (const [guard, expected] of [
+    [0, [0, 48, 16]],
+    [64, [0, 80, 32]],
+  ] as const) {
+    const layout = layOutParameters(parameters, () => true, guard)
+    t.deepEqual(
+      parameters.map(({ name }) => layout.offsets.get(name)),
+      [...expected],
+    )
+    t.is(layout.size, expected[1] + 16 + guard / 4)
+    const { entries, arenaBytes } = planProgram([randomEntry(1)], layout, { tokens: 3, sequences: 1 })
+    t.is(arenaBytes, planArena(lifetimes(entries[0]!.entry), { tokens: 3, sequences: 1 }, guard).bytes)
+  }
 })

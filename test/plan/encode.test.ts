@@ -40,6 +40,7 @@ function decode(bytes: Uint8Array) {
     seed: words(2),
     parameters: word(),
     arena: long(),
+    guard: word(),
   }
   const [bufferCount, entryCount, stringBytes] = words(3) as [number, number, number]
   const strings = bytes.subarray(at, (at += stringBytes))
@@ -72,13 +73,12 @@ test('a program reads back as it was planned', (t) => {
   t.is(program.length, bytes.length)
   t.is(program.magic, 0x5250414f)
   t.is(new TextDecoder().decode(bytes.subarray(0, 4)), 'OAPR')
-  t.deepEqual([program.version, program.tokens, program.sequences, program.seed], [1, 256, 16, [7, 9]])
-  t.deepEqual([program.parameters, program.arena], [planned.layout.size, planned.arenaBytes])
+  t.deepEqual([program.version, program.tokens, program.sequences, program.seed], [2, 256, 16, [7, 9]])
+  t.deepEqual([program.parameters, program.arena, program.guard], [planned.layout.size, planned.arenaBytes, 0])
   t.deepEqual(
     program.entries.map(({ name, updates }) => [name, updates]),
     [
       ['forward', 0],
-      ['encode', 0],
       ['evaluate', 0],
       ['gradients', 0],
       ['step', 1],

@@ -3,13 +3,12 @@ import test from 'ava'
 import { plainSession } from '../support/plain_session.js'
 
 test('dispose waits for the jobs before it, and later calls throw', async (t) => {
-  const { session, batch, program } = await plainSession()
+  const { session, batch } = await plainSession()
   const run = session.run('small', [batch])
   const disposed = session.dispose()
   t.throws(() => session.run('small', [batch]), { code: 'ERR_DISPOSED' })
   t.throws(() => session.read('parameters'), { code: 'ERR_DISPOSED' })
   t.throws(() => session.write('parameters', new Float32Array(1)), { code: 'ERR_DISPOSED' })
-  t.throws(() => session.replan(program), { code: 'ERR_DISPOSED' })
   t.throws(() => session.memory(), { code: 'ERR_DISPOSED' })
   t.throws(() => session.arena('parameters'), { code: 'ERR_DISPOSED' })
   t.is((await run).outputs.length, 1)

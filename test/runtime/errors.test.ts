@@ -31,16 +31,20 @@ test('wrong arguments throw at the call', async (t) => {
   t.throws(() => session.run('small', [{ ...batch, step: -1 }]), { code: 'ERR_BATCH' })
   t.throws(() => session.read(wrong('weights')), { code: 'ERR_OPTION', message: /'moment2'/ })
   t.throws(() => session.write('parameters', new Float32Array(1)), { code: 'ERR_OPTION' })
+  t.throws(() => session.read('moment1'), { code: 'ERR_OPTION', message: /program has no moment1/ })
+  t.throws(() => session.arena('gradients'), { code: 'ERR_OPTION', message: /program has no gradients/ })
   await t.notThrowsAsync(session.run('small', [batch]), 'a refused call leaves the session usable')
   await session.dispose()
 })
 
 test('a program that is none rejects', async (t) => {
   const weights = new (addon().Weights)({ isa: 'scalar' })
-  const { program, session } = await plainSession()
+  const { program, session, batch } = await plainSession()
   await t.throwsAsync(addon().Session.create(weights, new Uint8Array(3)), { code: 'ERR_PROGRAM' })
   await t.throwsAsync(addon().Session.create(weights, program), { code: 'ERR_PROGRAM', message: /is not loaded/ })
-  await t.throwsAsync(session.replan(program.slice(0, -4)), { code: 'ERR_PROGRAM' })
+  await t.throwsAsync(session.run('small', [batch], program.slice(0, -4)), { code: 'ERR_PROGRAM' })
+  t.throws(() => session.run('small', [batch], wrong('program')), { code: 'ERR_OPTION' })
+  t.is((await session.run('small', [batch])).outputs.length, 1, 'the program before is still in force')
   await session.dispose()
 })
 

@@ -24,13 +24,20 @@ export function usableIsas(): readonly string[] {
   return describe().isas.filter((isa) => !forced || isa === forced)
 }
 
+/**
+ * Bytes that every buffer of a test has to itself behind its end: the engine looks at them after each op, so that a
+ * kernel which writes too far fails its test with ERR_OVERRUN.
+ */
+export const guard = 64
+
 /** A case as native takes it: program bytes, weights, and the first content of the flat buffers. */
 export interface Compiled {
   readonly program: Uint8Array
   readonly weights: readonly WeightEntry[]
   readonly layout: ParameterLayout
   readonly parameters: Float32Array
-  readonly gradients: Float32Array
+  /** Absent where nothing in the program is a gradient. */
+  readonly gradients?: Float32Array
 }
 
 /** Every result gets an entry of its own, `output0`, `output1`, ...: an entry has one output. */
@@ -58,6 +65,7 @@ export function compileEntries(
   const layout = layOutParameters(
     [...contents.keys()].filter((value) => value.storage === 'parameter'),
     () => true,
+    guard,
   )
   const seed = [Number(scalars.seed & 0xffff_ffffn), Number(scalars.seed >> 32n)] as const
   return {
@@ -71,8 +79,15 @@ export function compileEntries(
     })),
     layout,
     parameters: flat(contents, layout, 'parameter'),
-    gradients: flat(contents, layout, 'gradient'),
+    ...(usesGradients(entries) && { gradients: flat(contents, layout, 'gradient') }),
   }
+}
+
+function usesGradients(entries: readonly Entry[]): boolean {
+  const values = entries.flatMap(({ nodes }) =>
+    nodes.flatMap(({ inputs, outputs }) => [...Object.values(inputs), ...Object.values(outputs)]),
+  )
+  return values.some(({ storage }) => storage === 'gradient')
 }
 
 function flat(contents: ReadonlyMap<Value, Numbers>, layout: ParameterLayout, storage: Value['storage']): Float32Array {
@@ -87,14 +102,17 @@ export interface Opened {
   readonly weights: NativeWeights
 }
 
-/** A session whose activations and scratch memory hold NaN before every step: what is read must have been written. */
-export async function open(compiled: Compiled, isa: string, threads: number): Promise<Opened> {
+/**
+ * A session whose activations and scratch memory hold NaN before every step: what is read must have been written. With
+ * guards behind all buffers, where the program was planned so.
+ */
+export async function open(compiled: Omit<Compiled, 'layout'>, isa: string, threads: number): Promise<Opened> {
   const { Weights, Session } = addon()
   const weights = new Weights({ isa })
   await weights.load(compiled.weights)
   const session = await Session.create(weights, compiled.program, { threads, poison: true })
   await session.write('parameters', compiled.parameters)
-  await session.write('gradients', compiled.gradients)
+  if (compiled.gradients) await session.write('gradients', compiled.gradients)
   return { session, weights }
 }
 

@@ -1,16 +1,39 @@
-/** Runs in a process of its own: ends it in the way that the first argument names, while a session lives. */
+/** Runs in a process of its own: ends it in the way that the first argument names, while a trainer lives. */
 import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { plainSession } from './plain_session.js'
+import { Trainer } from '../../lib/train/trainer.js'
+import { tinyBackbone } from './tiny_encoder.js'
 
-const longRun = 100_000
+const row = (length: number) => Array.from({ length }, (_, i) => (1 + i * 7) % 50)
+const batch = {
+  inputIds: Array.from({ length: 16 }, () => row(16)),
+  labels: Array.from({ length: 16 }, (_, i) => i % 2),
+}
 
-async function startLongRun(): Promise<void> {
-  const { session, batch } = await plainSession()
-  void session.run(
-    'large',
-    Array.from({ length: longRun }, () => batch),
+/** Half a millisecond a step, forward, backward and AdamW. */
+function start(): Promise<Trainer> {
+  return Trainer.create({
+    backbone: tinyBackbone(),
+    task: { kind: 'classification', outputs: 2 },
+    adapter: { size: 8 },
+    device: 'cpu',
+    threads: 2,
+  })
+}
+
+/** Several steps in one call, so that the process ends in the midst of them. */
+function steps(trainer: Trainer, count: number): Promise<unknown[]> {
+  const rates = Array.from({ length: count }, () => ({ learningRate: 1e-3 }))
+  return trainer.stepMany(
+    rates.map(() => batch),
+    rates,
   )
+}
+
+/** Takes longer than any test waits. */
+async function startLongRun(): Promise<void> {
+  const trainer = await start()
+  void steps(trainer, 20_000).then(() => console.log('the long run has ended'))
 }
 
 async function terminateWorker(): Promise<void> {
@@ -31,17 +54,17 @@ async function runWorker(mode: string): Promise<void> {
 
 const modes: Readonly<Record<string, () => Promise<void>>> = {
   async idle() {
-    await plainSession()
+    await start()
   },
   async pending() {
-    const { session, batch } = await plainSession()
-    void session.run('large', [batch, batch]).then(({ losses }) => console.log(`settled ${losses.length}`))
+    const trainer = await start()
+    void trainer.step(batch, { learningRate: 1e-3 }).then(({ loss }) => console.log(`settled ${loss > 0}`))
   },
   async disposed() {
-    const { session, batch } = await plainSession()
-    const run = session.run('large', [batch, batch])
-    const disposed = session.dispose()
-    console.log(`settled ${(await run).losses.length}`)
+    const trainer = await start()
+    const run = steps(trainer, 200)
+    const disposed = trainer.dispose()
+    console.log(`settled ${(await run).length}`)
     await disposed
   },
   async exit() {
@@ -56,8 +79,8 @@ const modes: Readonly<Record<string, () => Promise<void>>> = {
   },
   async terminate() {
     await terminateWorker()
-    const { session, batch } = await plainSession()
-    console.log(`settled ${(await session.run('large', [batch])).losses.length}`)
+    const trainer = await start()
+    console.log(`settled ${(await steps(trainer, 1)).length}`)
   },
   // The addon is loaded, left and loaded again.
   async workers() {

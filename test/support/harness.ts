@@ -1,6 +1,7 @@
 /**
  * What every case of an op test goes through: the plain f32 and the f64 reference, central differences, the native
- * engine on every usable instruction set with 1, 2 and 3 threads (same bits), and a recording for `oa_replay`.
+ * engine on every usable instruction set with 1, 2 and 3 threads (same bits) in memory full of NaN with guards behind
+ * every buffer, and a recording for `oa_replay`.
  */
 import test from 'ava'
 import type { ExecutionContext } from 'ava'

@@ -12,9 +12,12 @@ export async function goldenTrainer(
   backbone: Backbone,
   options: Partial<TrainerOptions> = {},
 ): Promise<Trainer> {
+  return Trainer.create({ ...goldenOptions(golden), backbone, ...options })
+}
+
+export function goldenOptions(golden: Golden): Omit<TrainerOptions, 'backbone'> {
   const { betas, epsilon, weightDecay, clipNorm } = golden.optimizer
-  return Trainer.create({
-    backbone,
+  return {
     task: { kind: 'classification', outputs: golden.outputs },
     adapter: { size: golden.bottleneck, activation: golden.activation },
     head: { pool: golden.pool },
@@ -24,8 +27,7 @@ export async function goldenTrainer(
     seed: 0,
     device: 'cpu',
     threads: 1,
-    ...options,
-  })
+  }
 }
 
 export async function goldenStart(golden: Golden, trainer: Trainer): Promise<void> {

@@ -99,8 +99,9 @@ export async function trueWeights(arch: string): Promise<Map<string, Float32Arra
 /** Largest difference from the golden hidden states, over real tokens of batches without holes or left padding. */
 export function largestDifference(imported: ImportedEncoder, golden: Golden): number {
   let largest = 0
-  for (const batch of golden.batches) {
-    if (batch.padding !== 'none' && batch.padding !== 'right') continue
+  const batches = golden.batches.filter(({ padding }) => padding === 'none' || padding === 'right')
+  if (batches.length === 0) return Infinity
+  for (const batch of batches) {
     const mask = batch.attention_mask ?? batch.input_ids.map((row) => row.map(() => 1))
     const lengths = mask.map((row) => row.reduce((sum, one) => sum + one, 0))
     const cu = lengths.reduce((list, length) => [...list, list.at(-1)! + length], [0])

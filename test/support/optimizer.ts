@@ -49,11 +49,18 @@ export async function runOptimizer(isa: string, run: OptimizerRun): Promise<Opti
   const compiled = compileEntries([entry], contents, { tokens: 1, sequences: 1 }, scalars)
   const { session } = await open(compiled, isa, run.threads ?? 1)
   try {
-    await session.write('moment1', run.state.moment1)
-    await session.write('moment2', run.state.moment2)
+    const whole = (data: Float32Array) => {
+      const buffer = new Float32Array(compiled.layout.size)
+      buffer.set(data)
+      return buffer
+    }
+    await session.write('moment1', whole(run.state.moment1))
+    await session.write('moment2', whole(run.state.moment2))
     const batch = { ids: Int32Array.of(0), cu: Int32Array.of(0, 1), learningRate: run.learningRate, step: run.step }
     const { norms } = await session.run('update', [batch])
-    const [parameters, moment1, moment2] = await Promise.all(slots.map((slot) => session.read(slot)))
+    const [parameters, moment1, moment2] = (await Promise.all(slots.map((slot) => session.read(slot)))).map((data) =>
+      data.slice(0, size),
+    )
     return { parameters: parameters!, moment1: moment1!, moment2: moment2!, norm: norms[0]! }
   } finally {
     await session.dispose()

@@ -7,7 +7,7 @@ export interface PlainSession {
   readonly session: NativeSession
   /** One batch; give many of them for a long run. */
   readonly batch: NativeBatch
-  /** The program, for replan. */
+  /** The program, to give with a run. */
   readonly program: Uint8Array
 }
 

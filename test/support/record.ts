@@ -1,11 +1,11 @@
 /**
- * Writes cases as replay files (native/README.md) for `oa_replay`, which runs them without Node: under sanitizers,
- * emulators and profilers. Set ONNX_ADAPTERS_RECORD to a folder.
+ * Writes op cases and whole training steps as replay files (native/README.md) for `oa_replay`, which runs them without
+ * Node: under sanitizers, emulators and profilers. Set ONNX_ADAPTERS_RECORD to a folder.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Value } from '../../lib/ir/graph.js'
-import type { WeightEntry } from '../../lib/runtime/native-types.js'
+import type { NativeBatch, Slot, WeightEntry } from '../../lib/runtime/native-types.js'
 import { relativeFloor } from './budget.js'
 import type { BuiltCase } from './cases.js'
 import { batchOf, compileCase } from './device.js'
@@ -14,17 +14,28 @@ import type { Scalars, Tensor } from './reference/types.js'
 
 const magic = 0x4352414f
 const version = 1
-const parameterSlot = 2
-const gradientSlot = 3
-const outputTarget = 2
+const slots: Readonly<Record<Slot, number>> = { parameters: 2, gradients: 3, moment1: 4, moment2: 5 }
 
-/** What the results should be and how far off they may be. */
+/** What the results of an op should be and how far off they may be. */
 export interface Expected {
   readonly scalars: Scalars
   readonly want: ReadonlyMap<Value, Tensor>
   readonly plain: ReadonlyMap<Value, Tensor>
   readonly factor: number
   readonly absoluteFloor: number
+}
+
+export interface RecordedCheck {
+  readonly target: 'loss' | 'norm' | 'output' | Slot
+  readonly expected: Float32Array
+  /** Largest difference of an element. */
+  readonly tolerance: number
+}
+
+export interface RecordedStep {
+  readonly entry: string
+  readonly batch: NativeBatch
+  readonly checks: readonly RecordedCheck[]
 }
 
 class Words {
@@ -65,30 +76,43 @@ class Words {
   }
 }
 
-/** Does nothing unless ONNX_ADAPTERS_RECORD is set. */
+/** An op case: each of its results has a step of its own. */
 export function recordCase(name: string, built: BuiltCase, outputs: readonly Value[], expected: Expected): void {
+  const { scalars, want, plain } = expected
+  const steps = outputs.map((value, i): RecordedStep => {
+    const data = want.get(value)!.data
+    const tolerance = allowed(data, plain.get(value)!.data, expected)
+    const check = { target: 'output', expected: Float32Array.from(data), tolerance } as const
+    return { entry: `output${i}`, batch: batchOf(built, scalars), checks: [check] }
+  })
+  recordSteps(name, compileCase(built, outputs, scalars, 0), steps)
+}
+
+/** Does nothing unless ONNX_ADAPTERS_RECORD is set. */
+export function recordSteps(name: string, compiled: Omit<Compiled, 'layout'>, steps: readonly RecordedStep[]): void {
   const folder = process.env['ONNX_ADAPTERS_RECORD']
   if (!folder) return
-  const compiled = compileCase(built, outputs, expected.scalars, 0)
   const words = new Words()
   words.u32(magic, version, 1)
   words.string(name)
   writeCompiled(words, compiled)
-  words.u32(outputs.length)
-  outputs.forEach((value, i) => writeStep(words, built, `output${i}`, value, expected))
+  words.u32(steps.length)
+  for (const step of steps) writeStep(words, step)
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, `${name.replace(/[^\w.+-]+/g, '_')}.oarc`), words.bytes())
 }
 
-function writeCompiled(words: Words, compiled: Compiled): void {
+function writeCompiled(words: Words, compiled: Omit<Compiled, 'layout'>): void {
   words.u32(compiled.program.length)
   words.raw(compiled.program)
   words.u32(compiled.weights.length)
   for (const weight of compiled.weights) writeWeight(words, weight)
-  words.u32(2, parameterSlot)
-  words.array(compiled.parameters)
-  words.u32(gradientSlot)
-  words.array(compiled.gradients)
+  const presets = { parameters: compiled.parameters, ...(compiled.gradients && { gradients: compiled.gradients }) }
+  words.u32(Object.keys(presets).length)
+  for (const [slot, data] of Object.entries(presets)) {
+    words.u32(slots[slot as Slot])
+    words.array(data)
+  }
 }
 
 function writeWeight(words: Words, { key, form, rows, columns, parts }: WeightEntry): void {
@@ -100,26 +124,28 @@ function writeWeight(words: Words, { key, form, rows, columns, parts }: WeightEn
   }
 }
 
-function writeStep(words: Words, built: BuiltCase, entry: string, value: Value, expected: Expected): void {
-  const { scalars } = expected
-  const batch = batchOf(built, scalars)
+function writeStep(words: Words, { entry, batch, checks }: RecordedStep): void {
   words.string(entry)
-  words.f32(scalars.learningRate)
-  words.u32(scalars.step)
+  words.f32(batch.learningRate ?? 0)
+  words.u32(batch.step ?? 0)
   words.array(batch.ids)
   words.array(batch.types ?? new Int32Array())
   words.array(batch.cu)
   words.u32(batch.labels ? (batch.labels instanceof Int32Array ? 1 : 2) : 0)
   words.array(batch.labels ?? new Int32Array())
-  words.u32(1, outputTarget, 0)
-  const want = expected.want.get(value)!.data
-  words.f32(tolerance(want, expected.plain.get(value)!.data, expected))
-  words.f32(0)
-  words.array(Float32Array.from(want))
+  words.u32(checks.length)
+  for (const { target, expected, tolerance } of checks) {
+    const scalars = { loss: 0, norm: 1, output: 2 }
+    if (target in scalars) words.u32(scalars[target as keyof typeof scalars], 0)
+    else words.u32(3, slots[target as Slot])
+    words.f32(tolerance)
+    words.f32(0)
+    words.array(expected)
+  }
 }
 
 /** The same budget as budget.ts gives, as one absolute number. */
-function tolerance(want: ArrayLike<number>, plain: ArrayLike<number>, { factor, absoluteFloor }: Expected): number {
+function allowed(want: ArrayLike<number>, plain: ArrayLike<number>, { factor, absoluteFloor }: Expected): number {
   let top = 0
   let error = 0
   for (let i = 0; i < want.length; i++) {

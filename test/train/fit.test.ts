@@ -28,7 +28,12 @@ function dataset(count: number): Dataset {
 }
 
 /** A model that remembers its batches; `right[e]` says how many validation rows it gets right after epoch e. */
-function fakeModel(right: readonly number[], stepsPerEpoch: number, losses: (step: number) => number = () => 1) {
+function fakeModel(
+  right: readonly number[],
+  stepsPerEpoch: number,
+  losses: (step: number) => number = () => 1,
+  norms: (step: number) => number = () => 1,
+) {
   const batches: { ids: number[]; labels: readonly Target[]; learningRate: number }[] = []
   return {
     batches,
@@ -37,7 +42,7 @@ function fakeModel(right: readonly number[], stepsPerEpoch: number, losses: (ste
       { learningRate }: { learningRate: number },
     ) {
       batches.push({ ids: batch.inputIds.map(([id]) => id!), labels: batch.labels, learningRate })
-      return { loss: losses(batches.length), gradientNorm: 1 }
+      return { loss: losses(batches.length), gradientNorm: norms(batches.length) }
     },
     async forward({ inputIds }: { inputIds: readonly (readonly number[])[] }) {
       const correct = right[batches.length / stepsPerEpoch - 1]!
@@ -154,5 +159,119 @@ test('a signal lets the step finish', async (t) => {
       [1, 3, undefined, true],
       [1, 4, 1, false],
     ],
+  )
+})
+
+test('each epoch has an order of its own, and the mean of its losses', async (t) => {
+  const model = fakeModel([8, 8, 8], 3, (step) => step / 3)
+  const { history, throughput } = await fit(options(model).all)
+  const orders = [0, 1, 2].map((epoch) =>
+    model.batches
+      .slice(3 * epoch, 3 * epoch + 3)
+      .flatMap(({ ids }) => ids)
+      .join(),
+  )
+  t.is(new Set(orders).size, 3)
+  t.deepEqual(
+    history.map(({ trainLoss }) => Math.round(3 * trainLoss)),
+    [2, 5, 8],
+  )
+  t.true(throughput.rowsPerSecond > 0)
+})
+
+test('from the state of any moment the rest is the same', async (t) => {
+  const right = [4, 6, 6]
+  const losses = (step: number) => 1 / step
+  const whole = fakeModel(right, 3, losses)
+  const { all, checkpoints, events } = options(whole, { isDue: () => true })
+  const result = await fit(all)
+  const strip = (text: string) => text.replace(/"(seconds|milliseconds)":[^,}]+/g, '')
+  t.deepEqual(
+    checkpoints.map(([{ epoch, step, current }, best]) => [epoch, step, current?.steps, best]),
+    [
+      [0, 1, 1, false],
+      [0, 2, 2, false],
+      [1, 3, undefined, true],
+      [1, 4, 1, false],
+      [1, 5, 2, false],
+      [2, 6, undefined, true],
+      [2, 7, 1, false],
+      [2, 8, 2, false],
+      [3, 9, undefined, false],
+    ],
+  )
+  t.is(events.filter(({ kind }) => kind === 'checkpoint').length, 9)
+  for (const [state] of checkpoints) {
+    const rest = fakeModel(right, 3, losses)
+    rest.batches.push(...whole.batches.slice(0, state.step))
+    // As a checkpoint gives it back.
+    const start = JSON.parse(JSON.stringify(state)) as FitState
+    const again = await fit(options(rest, { start }).all)
+    t.deepEqual(rest.batches, whole.batches)
+    t.is(strip(JSON.stringify(again.history)), strip(JSON.stringify(result.history)))
+    t.deepEqual(again.best, result.best)
+    t.is(again.spent.steps, 9)
+  }
+})
+
+test('a training that has stopped early does not go on', async (t) => {
+  const { all, checkpoints } = options(fakeModel([8, 4, 4, 4, 4, 4], 3), { epochs: 6, earlyStopping: 2 })
+  await fit(all)
+  const model = fakeModel([], 3)
+  const result = await fit(options(model, { epochs: 6, earlyStopping: 2, start: checkpoints.at(-1)![0] }).all)
+  t.is(model.batches.length, 0)
+  t.is(result.best.epoch, 1)
+})
+
+test('a signal during the evaluation keeps the steps', async (t) => {
+  const stop = new AbortController()
+  const { all, checkpoints } = options(fakeModel([8, 8, 8], 3), { signal: stop.signal, validation: dataset(70) })
+  const emit = (event: ProgressEvent) => {
+    if (event.kind === 'evaluating' && event.done === 64) stop.abort(new Error('enough'))
+  }
+  await t.throwsAsync(fit({ ...all, emit }), { message: 'enough' })
+  t.deepEqual(
+    checkpoints.map(([state, best]) => [state.epoch, state.step, state.current?.steps, best]),
+    [[0, 3, 3, false]],
+  )
+})
+
+for (const [what, losses, norms, untouched] of [
+  ['loss', () => Infinity, () => 1, false],
+  ['loss', () => NaN, () => NaN, true],
+  ['gradient norm', () => 1, () => Infinity, true],
+] as const) {
+  test(`a ${what} that is not finite, ${untouched ? 'nothing' : 'something'} updated`, async (t) => {
+    const model = fakeModel(
+      [8],
+      3,
+      (step) => (step === 2 ? losses() : 1),
+      (step) => (step === 2 ? norms() : 1),
+    )
+    const told: unknown[] = []
+    const { all, checkpoints } = options(model, {
+      schedule: () => 0.01,
+      diverged: async (state, same) => void told.push([state.step, state.current?.steps, same]),
+    })
+    const error = await t.throwsAsync(fit(all), { code: 'ERR_TRAIN_LOSS' })
+    t.regex(
+      error!.message,
+      new RegExp(`the ${what} of step 2 \\(epoch 1\\) is .*step was 0\\.01: try a smaller learningRate`),
+    )
+    t.deepEqual(told, [[1, 1, untouched]])
+    t.is(checkpoints.length, 0)
+  })
+}
+
+test('an epoch whose metric is not a number is worse than any other', async (t) => {
+  const values = [NaN, 0.25, NaN, 0.5, 0.5]
+  let epoch = 0
+  const odd = { ...task, score: () => ({ loss: 1, metrics: { accuracy: values[epoch++]! } }) }
+  const { all, events } = options(fakeModel([], 3), { task: odd, epochs: 5 })
+  const { best } = await fit(all)
+  t.is(best.epoch, 4)
+  t.deepEqual(
+    events.filter(({ kind }) => kind === 'evaluation').map((event) => 'best' in event && event.best),
+    [true, true, false, true, false],
   )
 })

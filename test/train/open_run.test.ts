@@ -2,7 +2,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { evaluate, train } from '../../lib/index.js'
+import { evaluate, train, Trainer } from '../../lib/index.js'
+import { resolveDevice } from '../../lib/runtime/device.js'
+import { openRun } from '../../lib/train/open_run.js'
 import { colourRows, temporaryFolder, tinyBackbone } from '../support/folder.js'
 
 type Json = Record<string, unknown>
@@ -52,4 +54,21 @@ test("the caller's own options are told first, as options", async (t) => {
     code: 'ERR_OPTION',
     message: /did you mean "cpu"/,
   })
+})
+
+test('a run that is opened pays for inference alone', async (t) => {
+  const output = await finishedRun(t)
+  const { model, backbone } = await openRun(output, { threads: 1 })
+  t.deepEqual(
+    model.plan.entries.map(({ entry }) => entry.name),
+    ['forward', 'evaluate'],
+  )
+  t.is(model.memory().parameters, 4 * model.plan.layout.size, 'no gradients, no moments')
+  const weights = backbone.weights(resolveDevice().isa).native
+  const packed = weights.bytes()
+  const trainer = await Trainer.create({ backbone, task: { kind: 'classification', outputs: 2 }, threads: 1 })
+  t.true(weights.bytes() > 1.3 * packed, 'only training packs weights for the backward pass')
+  t.true(trainer.memory().parameters > 3 * model.memory().parameters)
+  await trainer.dispose()
+  await model.dispose()
 })

@@ -19,6 +19,27 @@ test('adapter-bert: from 0, and down from step 0', (t) => {
   t.true(near(rate(39), 1 / 40))
 })
 
+for (const [warmup, total] of [
+  [0.1, 573],
+  [0.1, 9],
+  [0.25, 31],
+  [0, 12],
+  [1, 12],
+] as const) {
+  test(`both formulas, warm-up ${warmup} of ${total} steps`, (t) => {
+    const warm = Math.max(1, Math.floor(warmup * total))
+    const [linear, adapterBert] = (['linear', 'adapter-bert'] as const).map((name) =>
+      makeSchedule({ name, rate: 3e-4, warmup, total }),
+    )
+    for (let step = 0; step < total; step++) {
+      const up = step < warm
+      t.true(near(linear!(step), 3e-4 * (up ? (step + 1) / warm : (total - step) / (total - warm))), `${step}`)
+      t.true(near(adapterBert!(step), 3e-4 * (up ? step / warm : 1 - step / total)), `${step}`)
+      t.true(linear!(step) > 0)
+    }
+  })
+}
+
 test('at least one step warms up, and all may', (t) => {
   t.is(makeSchedule({ name: 'linear', rate: 1, warmup: 0, total: 5 })(0), 1)
   t.is(makeSchedule({ name: 'linear', rate: 1, warmup: 1, total: 4 })(3), 1)

@@ -1,4 +1,6 @@
 import test from 'ava'
+import type { Backbone } from '../../lib/backbone/backbone.js'
+import { resolveTrainerOptions } from '../../lib/train/trainer_options.js'
 import { resolveTrainOptions, type TrainOptions } from '../../lib/train/train_options.js'
 
 const base: TrainOptions = { backbone: 'b', train: 'a.tsv', output: 'out' }
@@ -35,6 +37,51 @@ test('a preset fills in what is not given', (t) => {
   })
   t.is(resolve({ preset: 'adapter-bert', head: { pool: 'cls' } }).trainer.head!.pool, 'cls')
 })
+
+/** Houlsby et al. 2019 §3.1 and google-research/adapter-bert: what they share, and where they differ. */
+const published = {
+  houlsby2019: { std: 1e-2, pool: 'cls', epsilon: 1e-8, biasCorrection: true, schedule: 'linear' },
+  'adapter-bert': { std: 1e-3, pool: 'pooler', epsilon: 1e-6, biasCorrection: false, schedule: 'adapter-bert' },
+} as const
+
+for (const [preset, { std, pool, epsilon, biasCorrection, schedule }] of Object.entries(published)) {
+  const model = (more: object) => {
+    const { trainer, task } = resolve({ preset, ...more })
+    return resolveTrainerOptions({ ...trainer, task: { kind: task.kind, outputs: 2 }, backbone: {} as Backbone })
+  }
+
+  test(`the preset ${preset}`, (t) => {
+    t.like(resolve({ preset }), { schedule, warmup: 0.1, batchSize: 32 })
+    t.deepEqual(model({}), {
+      kind: 'classification',
+      outputs: 2,
+      adapter: { size: 64, activation: 'gelu_tanh', initialStd: std, layers: 'all' },
+      pool,
+      headStd: 0.02,
+      trainable: ['adapters', 'layerNorm', 'head'],
+      optimizer: { beta1: 0.9, beta2: 0.999, epsilon, weightDecay: 0.01, biasCorrection, clipNorm: 1 },
+      dropout: { hidden: 0.1, attention: 0.1, head: 0.1 },
+      seed: 0,
+    })
+  })
+
+  test(`explicit options before the preset ${preset}`, (t) => {
+    t.like(resolve({ preset, schedule: 'linear', warmup: 0, batchSize: 8 }), {
+      schedule: 'linear',
+      warmup: 0,
+      batchSize: 8,
+    })
+    t.like(model({ adapter: { initialStd: 0.5, activation: 'relu' }, head: { pool: 'mean' } }), {
+      adapter: { size: 64, initialStd: 0.5, activation: 'relu' },
+      pool: 'mean',
+    })
+    t.like(model({ weightDecay: 0, clipNorm: 2 }), {
+      optimizer: { epsilon, biasCorrection, weightDecay: 0, clipNorm: 2 },
+    })
+    t.is(model({ adapter: false }).adapter, false)
+    t.is(model({ trainable: 'all' }).adapter, false)
+  })
+}
 
 const wrong: readonly [object, RegExp][] = [
   [{ batchsize: 8 }, /"batchsize"; did you mean "batchSize"/],
