@@ -7,7 +7,7 @@ import type { TextTokens } from '../tokenizer/offsets.js'
 export interface Window {
   readonly inputIds: readonly number[]
   readonly tokenTypeIds: readonly number[]
-  /** False: what one window leaves out is in the next. */
+  /** True where the question was cut; what a window leaves out of the context is in the next one. */
   readonly truncated: boolean
   /** Position in the row of the first token of the context. */
   readonly start: number
@@ -25,14 +25,14 @@ export function defaultStride(maxLength: number): number {
   return maxLength >= 3 * usualStride ? usualStride : Math.max(1, Math.floor(maxLength / 4))
 }
 
-/** The least share of a row that the question must leave to the context. */
-const contextShare = 1 / 8
+/** The largest share of a row that a question gets; the code of Devlin et al. 2019 cuts questions at 64 tokens. */
+const questionShare = 1 / 2
 
 /**
- * Rows that hold the whole question and the context in overlapping windows, as many as it takes. A window is as long as
- * the row allows, and the last one ends with the context.
+ * Rows that hold the question and the context in overlapping windows, as many as it takes. A window is as long as the row
+ * allows, and the last one ends with the context. Only a question of more than half a row is cut.
  * @param stride tokens from one window's start to the next one's; no more than a window has
- * @throws DataError ERR_DATA_LENGTH where the question leaves too little room, ERR_DATA_ROW for a context without tokens
+ * @throws DataError ERR_DATA_LENGTH where a row has no room for both, ERR_DATA_ROW for a context without tokens
  */
 export function cutWindows(
   example: Example,
@@ -41,27 +41,29 @@ export function cutWindows(
   maxLength: number,
   stride: number,
 ): Window[] {
-  const question = tokenizer.ids(example.text)
-  const room = maxLength - tokenizer.specialTokens(true) - question.length
-  const least = Math.max(1, Math.floor(maxLength * contextShare))
-  if (room < least) throw tooLong(example, question.length, maxLength, room, least)
+  const asked = tokenizer.ids(example.text)
+  const question = asked.slice(0, Math.floor(maxLength * questionShare))
+  const truncated = question.length < asked.length
+  const special = tokenizer.specialTokens(true)
+  const room = maxLength - special - question.length
+  if (room < 1) throw noRoom(example, maxLength, special)
   const tokens = context.ids.length
   if (tokens === 0) throw noTokens(example)
   const windows: Window[] = []
   for (let first = 0; ; first += Math.min(stride, room)) {
     const count = Math.min(room, tokens - first)
     const row = tokenizer.wrapPair(question, context.ids.slice(first, first + count))
-    windows.push({ ...row, truncated: false, first, count })
+    windows.push({ ...row, truncated, first, count })
     if (first + count === tokens) return windows
   }
 }
 
-function tooLong({ place }: Example, found: number, maxLength: number, room: number, least: number): DataError {
+function noRoom({ place }: Example, maxLength: number, special: number): DataError {
   return new DataError(
     'ERR_DATA_LENGTH',
-    `${describePlace(place)}: the question has ${found} tokens, and in a row of ${maxLength} leaves ${Math.max(0, room)} ` +
-      `for the context, which needs ${least}: shorten it, or choose a larger maximum length`,
-    { ...place, field: 'question', found, expected: found + room - least, maxLength },
+    `${describePlace(place)}: a row of at most ${maxLength} tokens has no room for a question and its context beside ` +
+      `${special} special tokens: choose a larger maximum length`,
+    { ...place, maxLength, expected: special + 2 },
   )
 }
 

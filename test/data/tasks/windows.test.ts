@@ -55,15 +55,22 @@ test('the default stride', (t) => {
   t.deepEqual([512, 384, 383, 128, 16, 3, 1].map(defaultStride), [128, 128, 95, 32, 4, 1, 1])
 })
 
-test('a question that leaves too little room, a context without words', (t) => {
+test('a question of more than half a row is cut, and counted', (t) => {
   const long = 'cat '.repeat(50)
-  const error = t.throws(() => cut(5, 64, 8, `${long}cat cat cat cat`), {
+  const [whole] = cut(5, 100, 8, long)
+  t.like(whole, { truncated: false, start: 52, count: 5 })
+  const windows = cut(60, 64, 8, long)
+  t.true(windows.every(({ truncated, start, inputIds }) => truncated && start === 34 && inputIds.length <= 64))
+  t.deepEqual(ranges(windows).slice(0, 2), [[0, 29], [8, 37]]) // prettier-ignore
+})
+
+test('no room, a context without words', (t) => {
+  const error = t.throws(() => cut(5, 5, 1, 'cat cat cat'), {
     code: 'ERR_DATA_LENGTH',
-    message: /^row 4: the question has 54 tokens, and in a row of 64 leaves 7 for the context, which needs 8: shorten/,
+    message: /^row 4: a row of at most 5/,
   })
-  t.like(error, { details: { row: 4, field: 'question', found: 54, expected: 53, maxLength: 64 } })
-  t.notThrows(() => cut(5, 64, 8, `${long}cat cat cat`))
-  t.throws(() => cut(5, 16, 8, long), { code: 'ERR_DATA_LENGTH', message: /leaves 0 for/ })
+  t.like(error, { details: { row: 4, maxLength: 5, expected: 5 } })
+  t.is(cut(5, 5, 1, 'cat').length, 5)
   t.throws(() => cut(5, 3, 1, ''), { code: 'ERR_DATA_LENGTH' })
   t.throws(() => cut(0, 64, 8), { code: 'ERR_DATA_ROW', message: /^row 4: the context has no words/ })
 })
