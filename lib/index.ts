@@ -7,11 +7,21 @@ export { inspect, type Inspection, type InspectOptions } from './backbone/inspec
 export { loadBackbone, type LoadBackboneOptions } from './backbone/load.js'
 export type { FetchedBackbone } from './backbone/origin.js'
 export type { FetchEvent, FetchListener } from './backbone/progress.js'
-export type { Columns, DataSource, ExampleInput, TextInput, WordsInput } from './data/example.js'
 export type {
+  AnswerInput,
+  Columns,
+  DataSource,
+  ExampleInput,
+  QuestionInput,
+  TextInput,
+  WordsInput,
+} from './data/example.js'
+export type {
+  AnswerSpan,
   ClassificationOptions,
   MultilabelOptions,
   RegressionOptions,
+  SpanOptions,
   TaskKind,
   TaskOptions,
   TokenOptions,

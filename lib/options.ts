@@ -47,12 +47,23 @@ export function hint(name: string, known: Iterable<string>): string {
   return near === undefined ? '' : `; did you mean "${near}"?`
 }
 
+/** Refuses what is no object with named fields. @throws OptionError ERR_OPTION */
+export function checkObject(name: string, value: unknown): asserts value is object {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return
+  throw new OptionError('ERR_OPTION', `${name}: expected an object, got ${show(value)}`, {
+    option: name,
+    got: value,
+    expected: 'an object',
+  })
+}
+
 /**
- * Refuses keys that are not options.
+ * Refuses what is no object, and keys that are not options.
  * @param where what takes them, `train` or `adapter`
  * @throws OptionError ERR_OPTION with `details.option` and, where one is near, `details.suggestion`
  */
 export function checkKeys(where: string, options: object, known: readonly string[]): void {
+  checkObject(where, options)
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue
     throw new OptionError('ERR_OPTION', `${where}: unknown option "${key}"${hint(key, known)}`, {
@@ -76,6 +87,7 @@ export function wrongOption(option: string, expected: string, got: unknown): Opt
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 100 ? `${value.slice(0, 99)}…` : value)
   if (value !== null && typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
+  if (typeof value === 'function') return 'a function'
   return String(value)
 }
 

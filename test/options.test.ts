@@ -1,4 +1,5 @@
 import test from 'ava'
+import { OptionError } from '../lib/errors.js'
 import { checkChoice, checkKeys, checkNumber, suggest } from '../lib/options.js'
 
 const known = ['batchSize', 'learningRate', 'epochs', 'weightDecay', 'seed', 'adapter']
@@ -20,6 +21,19 @@ test('an unknown key is refused with the name that was meant', (t) => {
   })
   t.like(error, { details: { option: 'batchsize', suggestion: 'batchSize' } })
   t.notThrows(() => checkKeys('train', { batchSize: 1 }, known))
+})
+
+test('what is no object of options is refused before its keys', (t) => {
+  for (const value of [null, undefined, true, 3, 'seed', [], () => 1]) {
+    const error = t.throws(() => checkKeys('adapter', value as never, known), {
+      instanceOf: OptionError,
+      code: 'ERR_OPTION',
+      message: /^adapter: expected an object, got /,
+    })
+    t.is(error.details['option'], 'adapter')
+  }
+  t.notThrows(() => checkKeys('adapter', {}, known))
+  t.notThrows(() => checkKeys('adapter', Object.create(null) as object, known))
 })
 
 test('numbers outside their range', (t) => {

@@ -34,7 +34,7 @@ export interface Inspection {
 
 const sizes = [8, 64, 256]
 
-/** @throws OnnxImportError ERR_ONNX_*; DeviceError ERR_ADDON */
+/** @throws OptionError ERR_OPTION; OnnxImportError ERR_ONNX_*; DeviceError ERR_ADDON */
 export async function inspect(path: string, options: InspectOptions = {}): Promise<Inspection> {
   checkKeys('inspect', options, ['verify'])
   const { verify = true } = options

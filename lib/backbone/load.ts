@@ -3,7 +3,7 @@ import { Tokenizer } from '../data/tokenize.js'
 import { DataError } from '../errors.js'
 import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
 import { readModelFile } from '../onnx/read.js'
-import { checkKeys } from '../options.js'
+import { checkKeys, wrongOption } from '../options.js'
 import { encoderLimits } from '../train/batch.js'
 import { Backbone } from './backbone.js'
 import type { FetchOptions } from './fetch.js'
@@ -27,6 +27,9 @@ export interface LoadBackboneOptions extends FetchOptions {
  */
 export async function loadBackbone(path: string, options: LoadBackboneOptions = {}): Promise<Backbone> {
   checkKeys('loadBackbone', options, ['verify', 'onProgress', 'signal'])
+  const { verify = true } = options
+  if (typeof path !== 'string' || path === '') throw wrongOption('path', 'a folder, an .onnx file or a name', path)
+  if (typeof verify !== 'boolean') throw wrongOption('verify', 'true or false', verify)
   const files = await locateBackbone(path, options)
   const { model, bytes, external } = await readModelFile(files.model)
   const imported = importEncoder(model)
@@ -38,7 +41,7 @@ export async function loadBackbone(path: string, options: LoadBackboneOptions = 
     loadTokenizer: () => loadTokenizer(files, imported),
     verify: compare,
   })
-  if (options.verify ?? true) await backbone.verify()
+  if (verify) await backbone.verify()
   return backbone
 }
 

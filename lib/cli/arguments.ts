@@ -18,12 +18,14 @@ export function list(text: string): string[] {
 /** `0.1`, or `hidden=0.1,attention=0,head=0.2`. */
 export function dropout(text: string): number | Record<string, number> {
   if (!text.includes('=')) return number(text)
-  return Object.fromEntries(
-    list(text).map((part) => {
-      const [name = '', value = ''] = part.split('=')
-      return [name, number(value)]
-    }),
-  )
+  const rates: Record<string, number> = {}
+  for (const part of list(text)) {
+    const [name = '', value = '', ...rest] = part.split('=')
+    if (name === '' || rest.length > 0 || name in rates)
+      throw new InvalidArgumentError('Expected a number, or hidden=..,attention=..,head=.. with each place once.')
+    rates[name] = number(value)
+  }
+  return rates
 }
 
 /** `all`, or `0,1,5`. */

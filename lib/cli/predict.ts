@@ -105,16 +105,21 @@ async function* groups(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {
 
 function describeRow(row: Row, prediction: Prediction, json: boolean, named: boolean): string {
   if (json) return JSON.stringify({ ...row, ...prediction })
-  const texts = 'tokens' in row ? [row.tokens.join(' ')] : [row.text, row.textPair]
+  const texts = 'tokens' in row ? [row.tokens.join(' ')] : [row.text, prediction.span ? undefined : row.textPair]
   const fields = [named ? prediction.task : undefined, ...describePrediction(prediction), ...texts]
   return fields.filter((field) => field !== undefined).join('\t')
 }
 
 /** The columns of a prediction, by what it holds. */
-function describePrediction({ label, labels, scores = {}, value, tags }: Prediction): string[] {
+function describePrediction({ label, labels, scores = {}, value, span, tags }: Prediction): string[] {
   const score = (name: string) => scores[name]!.toFixed(4)
   if (label !== undefined) return [label, score(label)]
   if (labels) return [labels.map((name) => `${name} ${score(name)}`).join(', ') || '(none)']
   if (value !== undefined) return [value.toFixed(4)]
+  if (span) return [oneLine(span.text) || '(none)', span.score.toFixed(4), `${span.start}-${span.end}`]
   return [(tags ?? []).join(' ')]
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ')
 }

@@ -21,6 +21,8 @@ interface TrainFlags {
   readonly labels?: string[]
   readonly positiveLabel?: string
   readonly labelSeparator?: string
+  readonly maxAnswerTokens?: number
+  readonly stride?: number
   readonly textColumn?: string
   readonly textPairColumn?: string
   readonly labelColumn?: string
@@ -77,6 +79,8 @@ export function trainCommand(): Command {
     .option('--labels <names>', 'classes, labels or tags in order (default: found in the data, sorted)', parse.list)
     .option('--positive-label <name>', 'the class whose F1 counts (default: the mean of all classes)')
     .option('--label-separator <text>', 'between the labels of a multilabel row in TSV and CSV (default: ,)')
+    .option('--max-answer-tokens <n>', 'longest answer of a span task (default: 30)', parse.number)
+    .option('--stride <n>', 'tokens from window to window of a long context (default: 128, or less)', parse.number)
     .option('--text-column <name>', 'column of the text')
     .option('--text-pair-column <name>', 'column of the second text')
     .option('--label-column <name>', 'column of the label')
@@ -165,6 +169,8 @@ function toOptions(flags: TrainFlags): TrainOptions {
     labels,
     positiveLabel,
     labelSeparator,
+    maxAnswerTokens,
+    stride,
     adapter,
     pool,
     textColumn,
@@ -172,7 +178,7 @@ function toOptions(flags: TrainFlags): TrainOptions {
     labelColumn,
   } = flags
   const nested = {
-    task: defined({ kind: task, labels, positiveLabel, labelSeparator }),
+    task: defined({ kind: task, labels, positiveLabel, labelSeparator, maxAnswerTokens, stride }),
     columns: defined({ text: textColumn, textPair: textPairColumn, label: labelColumn }),
     adapter:
       adapter &&

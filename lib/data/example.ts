@@ -1,8 +1,10 @@
 /** Where an example comes from, for messages: file and 1-based line, or the row of a list. */
 export interface Place {
   readonly file?: string
-  /** 1-based line of the file, the first of a row that has several; or 1-based position in an iterable. */
+  /** 1-based line of the file, the first of a row that has several; or 1-based position in an iterable or in SQuAD. */
   readonly row: number
+  /** In a file that does not have a row a line: what stands there instead of the line, "paragraph 2, question 5". */
+  readonly part?: string
 }
 
 /** One row of data before its label is understood. */
@@ -30,12 +32,29 @@ export interface WordsInput {
   readonly tags?: readonly string[]
 }
 
+/** A question about a text that holds the answer. */
+export interface QuestionInput {
+  readonly question: string
+  readonly context: string
+  /** One or more right answers; none where the text does not answer the question. */
+  readonly answers?: readonly AnswerInput[]
+}
+
+/** An answer, and where it stands in the context. */
+export interface AnswerInput {
+  readonly text: string
+  /** Its first UTF-16 code unit, as JavaScript's strings count. */
+  readonly start?: number
+  /** Its first character, as SQuAD's files and Python count; one of both must be there. */
+  readonly answer_start?: number
+}
+
 /** What callers may hand in instead of a file; the names of the fields are the usual ones, or those of `columns`. */
-export type ExampleInput = TextInput | WordsInput | Readonly<Record<string, unknown>>
+export type ExampleInput = TextInput | WordsInput | QuestionInput | Readonly<Record<string, unknown>>
 
 /**
  * Rows to learn from or to judge by. A file is read by the end of its name: TSV and CSV with a header, JSON Lines
- * (.jsonl, .ndjson), CoNLL (.conll); each may be gzip-compressed, with .gz added to the name.
+ * (.jsonl, .ndjson), CoNLL (.conll), SQuAD (.json); each may be gzip-compressed, with .gz added to the name.
  */
 export type DataSource = string | Iterable<ExampleInput> | AsyncIterable<ExampleInput>
 
@@ -49,7 +68,8 @@ export interface Columns {
   readonly label?: string
 }
 
-/** "train.tsv, line 12", or "row 12". */
-export function describePlace({ file, row }: Place): string {
+/** "train.tsv, line 12", "train.json, article 1, paragraph 2, question 3 (id 56)", or "row 12". */
+export function describePlace({ file, row, part }: Place): string {
+  if (part !== undefined) return file === undefined ? part : `${file}, ${part}`
   return file === undefined ? `row ${row}` : `${file}, line ${row}`
 }

@@ -23,3 +23,11 @@ export const wordFields: Fields = {
   label: ['tags', 'ner_tags', 'labels'],
   words: true,
 }
+
+/** Of questions about a context. */
+export const questionFields: Fields = {
+  text: ['question', 'text', 'text_a'],
+  textPair: ['context', 'textPair', 'text_pair', 'text_b'],
+  label: ['answers', 'label'],
+  needsPair: true,
+}

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { DataError } from '../errors.js'
 import { BertNormalizer, BertPreTokenizer, CachedWordPiece, type BertNormalizerOptions } from './tokenizer/bert.js'
 import { Tokenizer as Library } from './tokenizer/library.js'
-import { addedTokens, fillTemplate, readTemplate, type Template } from './tokenizer/template.js'
+import { OffsetEncoder, type OffsetConfig, type TextTokens } from './tokenizer/offsets.js'
+import { addedTokens, fillTemplate, readTemplate, tokensBefore, type Template } from './tokenizer/template.js'
 import { longestFirst } from './tokenizer/truncate.js'
 
 /** A text as the encoder takes it; no padding. */
@@ -21,10 +22,8 @@ export interface EncodeOptions {
 }
 
 /** The parts of a tokenizer.json that decide the result; padding and truncation of the file are never applied. */
-interface TokenizerJson {
-  readonly normalizer?: ({ readonly type: string } & Partial<BertNormalizerOptions>) | null
+interface TokenizerJson extends OffsetConfig {
   readonly pre_tokenizer?: PreTokenizerJson | null
-  readonly post_processor?: { readonly type: string } | null
   readonly decoder?: unknown
   readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly single_word?: boolean }[]
   readonly model: {
@@ -52,6 +51,8 @@ export class Tokenizer {
   readonly vocabularySize: number
   private readonly library: InstanceType<typeof Library>
   private readonly template: Template
+  private readonly makeOffsets: () => OffsetEncoder
+  private offsets: OffsetEncoder | undefined
   /** For words that are split already: puts a space before each where that is part of a word's tokens. */
   private words: InstanceType<typeof Library> | undefined
   private readonly makeWords: () => InstanceType<typeof Library>
@@ -83,6 +84,7 @@ export class Tokenizer {
     }
     this.template = readTemplate(json.post_processor)
     this.library = makeLibrary(json, file)
+    this.makeOffsets = () => new OffsetEncoder(this.library, json, modelType(json.model), file)
     this.vocabularySize = largestId(json) + 1
     const spaced = withSpaces(json.pre_tokenizer)
     this.makeWords = () => (spaced ? makeLibrary({ ...json, pre_tokenizer: spaced }, file) : this.library)
@@ -138,6 +140,18 @@ export class Tokenizer {
   }
 
   /**
+   * The tokens of one text, without special tokens, each with the range of the text that it stands for, in UTF-16 code
+   * units: what `text.slice(start, end)` takes. The ids are those of `ids(text)`. A range covers the characters that a
+   * token was made from, whatever they became; characters that are dropped belong to no token.
+   * @throws DataError ERR_TOKENIZER naming the part of the tokenizer that this is not known for: it is for BERT's
+   * normaliser and splitter with word pieces, and for byte-level BPE without a normaliser
+   */
+  tokens(text: string): TextTokens {
+    this.offsets ??= this.makeOffsets()
+    return this.offsets.encode(text)
+  }
+
+  /**
    * Token ids of a word of a text that is split already, without special tokens: as the word would get them in the middle
    * of a text. A word that the normaliser leaves nothing of becomes the unknown token.
    */
@@ -150,11 +164,13 @@ export class Tokenizer {
   /** A row of one text's tokens with the special tokens around them; `start` is the position of the first one. */
   wrap(ids: readonly number[]): { inputIds: number[]; tokenTypeIds: number[]; start: number } {
     const { single } = this.template
-    const before = single.slice(
-      0,
-      single.findIndex((item) => 'text' in item),
-    )
-    return { ...fillTemplate(single, ids, []), start: addedTokens(before) }
+    return { ...fillTemplate(single, ids, []), start: tokensBefore(single, 'A', ids.length) }
+  }
+
+  /** The same of two texts; `start` is the position of the second text's first token. */
+  wrapPair(a: readonly number[], b: readonly number[]): { inputIds: number[]; tokenTypeIds: number[]; start: number } {
+    const { pair } = this.template
+    return { ...fillTemplate(pair, a, b), start: tokensBefore(pair, 'B', a.length, b.length) }
   }
 
   /** Token ids of one text, without special tokens. */

@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { checkPairs, encodeExamples, outputsByExample } from '../data/dataset.js'
-import type { Example, TextInput, WordsInput } from '../data/example.js'
+import type { Example, QuestionInput, TextInput, WordsInput } from '../data/example.js'
 import { ExampleMaker } from '../data/readers/columns.js'
 import { objectRow } from '../data/readers/json_lines.js'
 import { taskFamily, type Prediction as TaskPrediction, type TaskKind } from '../data/tasks/index.js'
@@ -12,7 +12,7 @@ import { openRun, type OpenRun, type OpenRunOptions } from '../train/open_run.js
 import { forwardRows } from '../train/score.js'
 
 /** What is to be judged, and by which run. */
-export type PredictInput = (Omit<TextInput, 'label'> | Omit<WordsInput, 'tags'>) & {
+export type PredictInput = (Omit<TextInput, 'label'> | Omit<WordsInput, 'tags'> | Omit<QuestionInput, 'answers'>) & {
   /** Name of the run, the last part of its folder. @default the only one that is loaded */
   readonly task?: string
 }
@@ -98,7 +98,7 @@ export class Predictor {
    */
   async predict(inputs: readonly (string | PredictInput)[]): Promise<Prediction[]> {
     if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'the predictor has been disposed and cannot be used')
-    if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts, or of { text, textPair, task }', inputs)
+    if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts or inputs', inputs)
     const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, i + 1))
     return this.#inTurn(() => this.#judge(asked))
   }

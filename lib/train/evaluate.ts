@@ -11,7 +11,7 @@ import { scoreRows } from './score.js'
 export interface EvaluateOptions extends OpenRunOptions {
   /** Folder of the run. */
   readonly run: string
-  /** A file (TSV, CSV, JSON Lines, CoNLL; .gz too), or rows. */
+  /** A file (TSV, CSV, JSON Lines, CoNLL, SQuAD; .gz too), or rows. */
   readonly data: DataSource
   /** Names of the columns, where they are not the usual ones. */
   readonly columns?: Columns

@@ -40,7 +40,7 @@ export async function openModel(
   const threads = resolveThreads(options.threads)
   const { isa } = resolveDevice(options.device)
   const { backbone } = options
-  if (!backbone?.imported) throw wrongOption('backbone', 'what loadBackbone() gives', backbone)
+  if (!backbone?.imported?.graph) throw wrongOption('backbone', 'what loadBackbone() gives', backbone)
   const { entries, layout, initial, adapters } = compile(backbone.imported, model)
   const weights = backbone.weights(isa)
   const session = await Session.create({ entries, layout, weights, seed: seedWords(model.seed), threads })

@@ -1,6 +1,6 @@
 import type { ParameterView } from '../plan/layout.js'
 import { OptionError } from '../errors.js'
-import { hint } from '../options.js'
+import { checkObject, hint, wrongOption } from '../options.js'
 
 export interface Tensor {
   readonly shape: readonly number[]
@@ -16,6 +16,13 @@ export function unpackTensors(flat: Float32Array, views: readonly ParameterView[
   )
 }
 
+function checkTensor(name: string, tensor: Pick<Tensor, 'data'> & Partial<Tensor>): void {
+  checkObject(name, tensor)
+  if (!(tensor.data instanceof Float32Array)) throw wrongOption(`${name}.data`, 'a Float32Array', tensor.data)
+  if (tensor.shape !== undefined && !Array.isArray(tensor.shape))
+    throw wrongOption(`${name}.shape`, 'a list of sizes', tensor.shape)
+}
+
 /**
  * Writes tensors into their places of a flat buffer; those not given stay.
  * @throws {OptionError} ERR_OPTION for a name that is not there or data of another size
@@ -25,8 +32,11 @@ export function packTensors(
   views: readonly ParameterView[],
   tensors: ReadonlyMap<string, Pick<Tensor, 'data'> & Partial<Tensor>>,
 ): void {
+  if (!(tensors instanceof Map)) throw wrongOption('tensors', 'a Map from names to { shape, data }', tensors)
   const byName = new Map(views.map((view) => [view.name, view]))
-  for (const [name, { data, shape }] of tensors) {
+  for (const [name, tensor] of tensors) {
+    checkTensor(name, tensor)
+    const { data, shape }: Pick<Tensor, 'data'> & Partial<Tensor> = tensor
     const view = byName.get(name)
     if (!view)
       throw new OptionError('ERR_OPTION', `there is no trained tensor "${name}"${hint(name, byName.keys())}`, {

@@ -80,7 +80,8 @@ async function loadData(
   const cut = train.truncated + (validation?.truncated ?? 0)
   if (cut > 0) {
     const rows = train.inputIds.length + (validation?.inputIds.length ?? 0)
-    const message = `${cut} of ${rows} rows are longer than ${maxLength} tokens and were cut, the longer text first`
+    const how = task.kind === 'span' ? 'their questions to half of that' : 'the longer text first'
+    const message = `${cut} of ${rows} rows are longer than ${maxLength} tokens and were cut, ${how}`
     emit({ kind: 'warning', code: 'WARN_TRUNCATED', message })
   }
   return { task, train, validation, pair: isPair(examples) }

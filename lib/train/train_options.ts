@@ -16,7 +16,7 @@ import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js
 export interface TrainOptions {
   /** A folder, an .onnx file, a name as `fetchBackbone` takes them, or a backbone that is already loaded. */
   readonly backbone: string | Backbone
-  /** A file (TSV, CSV, JSON Lines, CoNLL; .gz too), or rows. */
+  /** A file (TSV, CSV, JSON Lines, CoNLL, SQuAD; .gz too), or rows. */
   readonly train: DataSource
   /** Picks the best epoch. @default none: the last epoch is kept */
   readonly validation?: DataSource
@@ -48,7 +48,7 @@ export interface TrainOptions {
   readonly weightDecay?: number
   /** Largest global norm of the gradients; 0: no clipping. @default 1 */
   readonly clipNorm?: number
-  /** One number for all places, or one for each; in [0, 1). @default 0.1 */
+  /** One number for all places, or one for each; in [0, 1). @default 0.1, for places that are not named too */
   readonly dropout?: TrainerOptions['dropout']
   /** Tokens a row may have; longer rows are cut longest-first. @default 128, or the model's positions if fewer */
   readonly maxLength?: number
@@ -102,6 +102,8 @@ export interface TrainSettings {
   readonly mode: OutputMode
   readonly checkpointSteps: number | undefined
 }
+
+const usualDropout = 0.1
 
 const known: readonly (keyof TrainOptions)[] = [
   'backbone',
@@ -188,28 +190,42 @@ function trainerOptions(
     trainable,
     weightDecay,
     clipNorm,
-    dropout = 0.1,
+    dropout = usualDropout,
     seed = 0,
     device,
     precision,
     threads,
   } = options
   return {
-    adapter: adapter === false ? false : { ...preset?.adapter, ...adapter },
-    head: { ...preset?.head, ...head },
+    adapter: over(preset?.adapter, adapter),
+    head: over<NonNullable<TrainOptions['head']>>(preset?.head, head),
     trainable,
     optimizer: {
       ...preset?.optimizer,
       ...(weightDecay === undefined ? {} : { weightDecay: checkNumber('weightDecay', weightDecay, { least: 0 }) }),
       ...(clipNorm === undefined ? {} : { clipNorm: checkNumber('clipNorm', clipNorm, { least: 0 }) }),
     },
-    dropout,
+    dropout: everyPlace(dropout),
     seed,
     device,
     precision,
     threads:
       threads === undefined ? undefined : checkNumber('threads', threads, { least: 1, most: 1024, integer: true }),
   }
+}
+
+/** A preset's options under those that are given; what is no object stays as it is, for the trainer to judge. */
+function over<T extends object | false>(preset: T | undefined, given: T | undefined): T {
+  if (given === undefined || (typeof given === 'object' && given !== null && !Array.isArray(given)))
+    return { ...preset, ...given } as T
+  return given
+}
+
+/** Places that are not named keep the usual rate. */
+function everyPlace(dropout: NonNullable<TrainOptions['dropout']>): NonNullable<TrainOptions['dropout']> {
+  if (typeof dropout !== 'object' || dropout === null || Array.isArray(dropout)) return dropout
+  const { hidden = usualDropout, attention = usualDropout, head = usualDropout } = dropout
+  return { ...dropout, hidden, attention, head }
 }
 
 function checkRequired(options: TrainOptions): void {

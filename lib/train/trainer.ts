@@ -1,5 +1,5 @@
 import { DeviceError } from '../errors.js'
-import { checkKeys, checkNumber } from '../options.js'
+import { checkKeys, checkNumber, wrongOption } from '../options.js'
 import type { NativeBatch } from '../runtime/native-types.js'
 import { compileModel } from './compile.js'
 import { notFinite } from './not_finite.js'
@@ -80,12 +80,16 @@ export class Trainer extends TaskModel {
 
   /** Several steps in one call, up to the first that fails. @throws as `step` */
   async stepMany(batches: readonly LabelledRows[], options: readonly StepOptions[]): Promise<StepResult[]> {
-    const native = batches.map((rows, i): NativeBatch => {
-      const { learningRate, ...rest } = options[i] ?? ({} as Partial<StepOptions>)
-      checkKeys('step', rest, ['learningRate'])
+    if (!Array.isArray(batches)) throw wrongOption('batches', 'a list', batches)
+    if (!Array.isArray(options) || options.length !== batches.length)
+      throw wrongOption('options', `a list as long as that of the batches, ${batches.length}`, options)
+    const native = (batches as readonly LabelledRows[]).map((rows, i): NativeBatch => {
+      const given = (options as readonly StepOptions[])[i]!
+      checkKeys('step', given, ['learningRate'])
+      const { learningRate } = given
       // 0 is what a schedule ends with, and it measures without moving.
       checkNumber('learningRate', learningRate, { least: 0, most: largestFloat })
-      return { ...packLabelled(this.#opened, rows), learningRate: learningRate!, step: this.#step + i }
+      return { ...packLabelled(this.#opened, rows), learningRate, step: this.#step + i }
     })
     const { session, layout } = this.#opened
     const running = session.run('step', native)
@@ -127,6 +131,7 @@ export class Trainer extends TaskModel {
    * @throws {OptionError} ERR_OPTION where names or sizes differ; {DeviceError} ERR_BUSY
    */
   async writeState(state: TrainerState): Promise<void> {
+    checkKeys('state', state, ['step', 'parameters', 'moment1', 'moment2'])
     const { session, layout } = this.#opened
     const pack = (tensors: TensorMap) => {
       const flat = new Float32Array(layout.size)

@@ -97,6 +97,8 @@ export function resolveTask(task: TaskKind | TrainerTask): { kind: TaskKind; out
   const given: TrainerTask = typeof task === 'string' ? { kind: task } : task
   if (typeof given !== 'object' || given === null)
     throw wrongOption('task', `one of ${taskKinds.join(', ')}, or { kind, outputs }`, task)
+  checkKeys('task', given, ['kind', 'outputs', 'labels'])
+  if (given.labels !== undefined) checkLabels(given.labels)
   const kind = checkChoice('task.kind', given.kind, taskKinds)
   const fixed = heads[kind].outputs
   const outputs = given.outputs ?? given.labels?.length ?? fixed
@@ -105,6 +107,12 @@ export function resolveTask(task: TaskKind | TrainerTask): { kind: TaskKind; out
     throw wrongOption('task.outputs', `${given.labels.length}, the number of labels`, outputs)
   }
   return { kind, outputs: checkNumber('task.outputs', outputs, { least: 1, most: 1_000_000, integer: true }) }
+}
+
+function checkLabels(labels: readonly string[]): void {
+  if (!Array.isArray(labels) || !labels.every((label) => typeof label === 'string'))
+    throw wrongOption('task.labels', 'a list of texts', labels)
+  if (new Set(labels).size !== labels.length) throw wrongOption('task.labels', 'a list of different texts', labels)
 }
 
 function resolveAdapter(adapter: AdapterOptions | false = {}): Required<AdapterOptions> | false {

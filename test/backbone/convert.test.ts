@@ -3,7 +3,6 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { convertWeights } from '../../lib/backbone/convert.js'
-import { runtimeVersion } from '../../lib/backbone/verify.js'
 import { loadBackbone } from '../../lib/index.js'
 import type { TensorPart } from '../../lib/ir/graph.js'
 import { importEncoder } from '../../lib/onnx/import.js'
@@ -22,6 +21,7 @@ import {
   writeWeights,
   type StateDict,
 } from '../support/weights.js'
+import { lacksRuntime, testUnless } from '../support/unless.js'
 
 async function converted(t: ExecutionContext, tensors: StateDict, config: object = tinyConfig): Promise<Buffer> {
   const folder = await writeWeights(await temporaryFolder(t), tensors, config)
@@ -124,7 +124,6 @@ test('without pooler or token types', async (t) => {
   t.false(importEncoder(model).config.pooler)
 })
 
-const checked = runtimeVersion() !== undefined
 const activations = {
   gelu: 'gelu',
   gelu_new: 'gelu_tanh',
@@ -134,13 +133,13 @@ const activations = {
 } as const
 
 for (const [act, kind] of Object.entries(activations)) {
-  test(`activation ${act}${checked ? '' : ': not compared with ONNX Runtime, which is not installed'}`, async (t) => {
+  testUnless(lacksRuntime, `activation ${act} in ONNX Runtime`, async (t) => {
     const config = { ...tinyConfig, hidden_act: act }
     const folder = await writeWeights(await temporaryFolder(t), tinyWeights(), config)
     await convertWeights(folder, join(folder, 'model.onnx'))
     const backbone = await loadBackbone(folder, { verify: false })
     t.is(backbone.config.activation, kind)
-    if (checked) t.true((await backbone.verify()).maxAbsDifference! < 2e-5)
+    t.true((await backbone.verify()).maxAbsDifference! < 2e-5)
   })
 }
 
@@ -156,8 +155,7 @@ test('a large model has its tensors in a second file', async (t) => {
   t.is(parts.size, whole.length)
   for (const { name, rawData } of whole)
     t.deepEqual(Buffer.from(parts.get(name)!.rawData!), Buffer.from(rawData!), name)
-  const backbone = await loadBackbone(folder, { verify: false })
-  if (checked) t.true((await backbone.verify()).maxAbsDifference! < 2e-5)
+  t.is((await loadBackbone(folder, { verify: false })).config.layers, 2)
 })
 
 test('what config.json says and the converter cannot do is refused', async (t) => {

@@ -1,18 +1,17 @@
 /** Converted weights of every family against PyTorch's values. */
 import { copyFile, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import test from 'ava'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { convertWeights } from '../../lib/backbone/convert.js'
-import { runtimeVersion } from '../../lib/backbone/verify.js'
 import { loadBackbone } from '../../lib/index.js'
 import { maxDifference } from '../support/budget.js'
 import { temporaryFolder } from '../support/folder.js'
 import type { Golden, GoldenBatch } from '../support/onnx_fixtures.js'
-import { sharedMissing, sharedPath } from '../support/shared.js'
+import { lacksShared, sharedPath } from '../support/shared.js'
+import { lacksRuntime, testUnless } from '../support/unless.js'
 
 const fixtures = sharedPath('fixtures')
-const checked = runtimeVersion() !== undefined
+const lacks = lacksShared(fixtures)
 
 /** Weights, and a fixture with their config and values. */
 const supported = {
@@ -46,13 +45,12 @@ async function weightsOf(folder: string, weights: string, fixture: string): Prom
   return target
 }
 
-test(fixtures ? 'the engine gives PyTorch’s values' : `families are not checked: ${sharedMissing}`, async (t) => {
-  if (!fixtures) return t.pass()
+testUnless(lacks, 'the engine gives PyTorch’s values', async (t) => {
   const all = await temporaryFolder(t)
   for (const [weights, fixture] of Object.entries(supported)) {
     const folder = await weightsOf(all, weights, fixture)
     await convertWeights(folder, join(folder, 'model.onnx'))
-    const golden = JSON.parse(await readFile(join(fixtures, fixture, 'golden.json'), 'utf8')) as Golden
+    const golden = JSON.parse(await readFile(join(fixtures!, fixture, 'golden.json'), 'utf8')) as Golden
     const backbone = await loadBackbone(folder, { verify: false })
     const encoder = await backbone.encoder({ device: 'cpu', threads: 1 })
     for (const batch of golden.batches.filter((each) => each.padding === 'none' && each.last_hidden_state)) {
@@ -67,11 +65,7 @@ test(fixtures ? 'the engine gives PyTorch’s values' : `families are not checke
   }
 })
 
-const runs = fixtures !== undefined && checked
-const unchecked = `padding and pooler are not checked: ${fixtures ? 'onnxruntime-node is not installed' : sharedMissing}`
-
-test(runs ? 'padding and pooler in ONNX Runtime' : unchecked, async (t) => {
-  if (!runs) return t.pass()
+testUnless(lacks ?? lacksRuntime, 'padding and pooler in ONNX Runtime', async (t) => {
   const runtime = await import('onnxruntime-node')
   const all = await temporaryFolder(t)
   for (const [weights, fixture] of Object.entries(supported)) {
@@ -109,8 +103,7 @@ function feeds(make: typeof Tensor, session: InferenceSession, batch: GoldenBatc
   return Object.fromEntries(session.inputNames.map((name) => [name, tensor(name)]))
 }
 
-test(fixtures ? 'other kinds are refused' : `other kinds are not checked: ${sharedMissing}`, async (t) => {
-  if (!fixtures) return t.pass()
+testUnless(lacks, 'other kinds are refused', async (t) => {
   const all = await temporaryFolder(t)
   for (const [weights, fixture] of Object.entries(refused)) {
     const folder = await weightsOf(all, weights, fixture)

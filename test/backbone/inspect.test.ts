@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
-import { inspect, type Inspection } from '../../lib/index.js'
+import { inspect, loadBackbone, OptionError, type Inspection } from '../../lib/index.js'
 import { temporaryFolder, tinyBackbone } from '../support/folder.js'
 import { lacksShared, sharedPath } from '../support/shared.js'
 import { lacksRuntime, testUnless } from '../support/unless.js'
@@ -52,4 +52,14 @@ testUnless(
 test('a misspelt option', async (t) => {
   const backbone = await tinyBackbone(await temporaryFolder(t))
   await t.throwsAsync(inspect(backbone, { verfy: false } as never), { code: 'ERR_OPTION', message: /"verify"/ })
+})
+
+test('what is no path, and options that are none', async (t) => {
+  for (const load of [loadBackbone, inspect]) {
+    for (const path of [undefined, null, 3, '', ['folder'], {}])
+      await t.throwsAsync(load(path as never), { instanceOf: OptionError, code: 'ERR_OPTION', message: /"path"/ })
+    await t.throwsAsync(load('folder', null as never), { code: 'ERR_OPTION', message: /expected an object, got null/ })
+    await t.throwsAsync(load('folder', { verify: 'no' } as never), { code: 'ERR_OPTION', message: /true or false/ })
+    await t.throwsAsync(load('folder', { verfy: true } as never), { code: 'ERR_OPTION', message: /"verify"/ })
+  }
 })

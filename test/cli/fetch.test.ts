@@ -2,22 +2,15 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { main, type Outcome } from '../support/cli.js'
 import { asTsv, colourRows, temporaryFolder, tinyTokenizer, writeFiles } from '../support/folder.js'
 import { commit, FakeHub, sha256 } from '../support/hub.js'
 import { packagePath } from '../support/shared.js'
 import { tinyWeights, writeWeights } from '../support/weights.js'
 
-const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
 const model = await readFile(packagePath('test', 'golden', 'sdpa', 'model.onnx'))
 const config = await readFile(packagePath('test', 'golden', 'sdpa', 'config.json'))
-
-interface Outcome {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
 
 interface Scene {
   readonly hub: FakeHub

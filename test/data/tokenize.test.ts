@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { gunzipSync } from 'node:zlib'
 import test from 'ava'
 import { Tokenizer } from '../../lib/data/tokenize.js'
 import { longestFirst } from '../../lib/data/tokenizer/truncate.js'
+import { textRows } from '../support/data_texts.js'
 import { lacksShared, packagePath, sharedPath } from '../support/shared.js'
 import { testUnless } from '../support/unless.js'
 
@@ -108,32 +108,6 @@ testUnless(lacksShared(data, vocabulary), 'all texts of the data sets have the r
     t.is(full.digest('hex'), expected.full, file)
   }
 })
-
-/** The texts of a data file in the order in which make_token_hashes.py reads them. */
-async function textRows(file: string): Promise<(string | undefined)[][]> {
-  const bytes = await readFile(file)
-  const content = (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString('utf8')
-  if (/\.json(\.gz)?$/.test(file)) return questionsAndParagraphs(content)
-  const lines = content.split('\n').filter((line) => line !== '')
-  if (/\.jsonl(\.gz)?$/.test(file)) return lines.map((line) => [(JSON.parse(line) as { text: string }).text])
-  const header = lines[0]!.split('\t')
-  const texts = header.flatMap((name, column) => (name === 'label' ? [] : [column]))
-  return lines.slice(1).map((line) => {
-    const fields = line.split('\t')
-    return texts.map((column) => fields[column])
-  })
-}
-
-interface Squad {
-  readonly data: readonly {
-    readonly paragraphs: readonly { readonly context: string; readonly qas: readonly { readonly question: string }[] }[]
-  }[]
-}
-
-function questionsAndParagraphs(content: string): string[][] {
-  const paragraphs = (JSON.parse(content) as Squad).data.flatMap((article) => article.paragraphs)
-  return paragraphs.flatMap(({ context, qas }) => qas.map(({ question }) => [question, context]))
-}
 
 function hashRow(hash: ReturnType<typeof createHash>, row: { inputIds: number[]; tokenTypeIds: number[] }): void {
   hash.update(Int32Array.from([row.inputIds.length]))

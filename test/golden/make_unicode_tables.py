@@ -21,12 +21,17 @@ def is_punctuation(text):
     return [part for part, _ in pre_tokenizer.pre_tokenize_str(f"a{text}b")] == ["a", text, "b"]
 
 
+def is_canonical(text):
+    # A mark of class 1 moves before one of class 202, every other mark behind one of class 1; a starter stays.
+    return any(nfd.normalize_str(probe) != probe for probe in (text, f"a{text}\u0334", f"a\u0327{text}"))
+
+
 tables = {
     "punctuation": ("Split off as tokens of their own.", is_punctuation),
     "controls": ("Dropped by `clean_text`.", lambda text: clean.normalize_str(text) == ""),
     "marks": ("Dropped by `strip_accents` (nonspacing marks).", lambda text: strip.normalize_str(text) == ""),
     "ideographs": ("Surrounded by spaces by `handle_chinese_chars`.", lambda text: ideograph.normalize_str(text) != text),
-    "decomposed": ("Changed by NFD; Hangul syllables included.", lambda text: nfd.normalize_str(text) != text),
+    "canonical": ("Decomposed by NFD (Hangul syllables too), or sorted by it (marks of a class).", is_canonical),
 }
 
 

@@ -19,6 +19,14 @@ test('defaults', (t) => {
   })
 })
 
+test('dropout of one place leaves the others at their default', (t) => {
+  const dropoutOf = (dropout: unknown) => resolve({ dropout }).trainer.dropout
+  t.deepEqual(dropoutOf({ hidden: 0.2 }), { hidden: 0.2, attention: 0.1, head: 0.1 })
+  t.deepEqual(dropoutOf({ attention: 0, head: undefined }), { hidden: 0.1, attention: 0, head: 0.1 })
+  t.deepEqual(dropoutOf({}), { hidden: 0.1, attention: 0.1, head: 0.1 })
+  t.is(dropoutOf(0.3), 0.3)
+})
+
 test('resume and overwrite choose what the folder may hold', (t) => {
   t.like(resolve({}), { mode: 'new', checkpointSteps: undefined })
   t.like(resolve({ resume: true, checkpointSteps: 0 }), { mode: 'resume', checkpointSteps: 0 })
@@ -103,6 +111,13 @@ const wrong: readonly [object, RegExp][] = [
   [{ clipNorm: -1 }, /clipNorm/],
   [{ dropout: 1 }, /dropout/],
   [{ dropout: { hiden: 0.1 } }, /did you mean "hidden"/],
+  [{ adapter: null }, /adapter.*not null/],
+  [{ adapter: true }, /adapter.*not true/],
+  [{ adapter: [] }, /adapter.*a list/],
+  [{ head: null }, /head.*null/],
+  [{ dropout: { hidden: 1 } }, /dropout\.hidden/],
+  [{ dropout: [0.1] }, /dropout: expected an object, got a list/],
+  [{ dropout: null }, /dropout.*not null/],
   [{ maxLength: 0 }, /maxLength/],
   [{ seed: -1 }, /seed/],
   [{ threads: 0 }, /threads/],

@@ -1,6 +1,6 @@
 /** The trainer as its callers see it: calls keep their order, whether or not they are awaited one by one. */
 import test from 'ava'
-import { OptionError, TrainError } from '../../lib/errors.js'
+import { OnnxAdaptersError, OptionError, TrainError } from '../../lib/errors.js'
 import { Trainer } from '../../lib/train/trainer.js'
 import type { TrainerOptions } from '../../lib/train/trainer_options.js'
 import { firstDifferent } from '../support/model.js'
@@ -178,4 +178,45 @@ test('a backbone that was released serves the models that are there, and no new 
   await t.throwsAsync(own.encoder(), { code: 'ERR_DISPOSED' })
   await trainer.dispose()
   await kept.dispose()
+})
+
+test('what cannot be used is an error with a code at every door', async (t) => {
+  const trainer = await create()
+  const encoder = await backbone.encoder({ device: 'cpu', threads: 1 })
+  const wrong = (value: unknown) => value as never
+  const calls: Readonly<Record<string, () => Promise<unknown>>> = {
+    'Trainer.create()': () => Trainer.create(wrong(undefined)),
+    'Trainer.create(null)': () => Trainer.create(wrong(null)),
+    'no backbone': () => Trainer.create({ backbone: wrong(undefined), task: 'regression' }),
+    'an empty backbone': () => Trainer.create({ backbone: wrong({}), task: 'regression' }),
+    'setParameters()': () => trainer.setParameters(wrong(undefined)),
+    'setParameters({})': () => trainer.setParameters(wrong({})),
+    'a tensor that is none': () => trainer.setParameters(new Map([['head.bias', wrong(null)]])),
+    'a tensor without data': () => trainer.setParameters(new Map([['head.bias', wrong({ shape: [3] })]])),
+    'data of another type': () => trainer.setParameters(new Map([['head.bias', { data: wrong([1, 2, 3]) }]])),
+    'a shape that is none': () =>
+      trainer.setParameters(new Map([['head.bias', { data: new Float32Array(3), shape: wrong(3) }]])),
+    'writeState()': () => trainer.writeState(wrong(undefined)),
+    'a state without moments': () => trainer.writeState(wrong({ step: 0, parameters: new Map() })),
+    'forward()': () => trainer.forward(wrong(undefined)),
+    'forward of a list': () => trainer.forward(wrong([[1, 2]])),
+    'evaluate()': () => trainer.evaluate(wrong(undefined)),
+    'gradients(null)': () => trainer.gradients(wrong(null)),
+    'step()': () => trainer.step(wrong(undefined), rate),
+    'a step without options': () => trainer.step(small, wrong(undefined)),
+    'a step with null for options': () => trainer.step(small, wrong(null)),
+    'stepMany()': () => trainer.stepMany(wrong(undefined), wrong(undefined)),
+    'fewer options than batches': () => trainer.stepMany([small, small], [rate]),
+    'encode()': () => encoder.encode(wrong(undefined)),
+    'encoder(null)': () => backbone.encoder(wrong(null)),
+    'encoder(8)': () => backbone.encoder(wrong(8)),
+  }
+  for (const [what, call] of Object.entries(calls)) {
+    const error = await t.throwsAsync<OnnxAdaptersError>(call(), { instanceOf: OnnxAdaptersError }, what)
+    t.regex(error?.code ?? '', /^ERR_(OPTION|DATA_)/, what)
+  }
+  t.is(trainer.stepCount, 0)
+  await t.notThrowsAsync(trainer.step(small, rate))
+  await trainer.dispose()
+  await encoder.dispose()
 })

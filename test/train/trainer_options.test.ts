@@ -57,7 +57,33 @@ const wrong: readonly [object, string, RegExp][] = [
   [{ task: { kind: 'regresion' } }, 'task.kind', /did you mean "regression"/],
   [{ task: { kind: 'classification' } }, 'task.outputs', /whole number/],
   [{ task: { kind: 'span', outputs: 3 } }, 'task.outputs', /2 for span/],
+  [{ task: { kind: 'classification', output: 3 } }, 'output', /did you mean "outputs"/],
+  [{ task: { kind: 'classification', outputs: 3, lables: ['a'] } }, 'lables', /did you mean "labels"/],
+  [{ task: { kind: 'classification', labels: 'abc' } }, 'task.labels', /list of texts/],
+  [{ task: { kind: 'classification', labels: ['a', 1] } }, 'task.labels', /list of texts/],
+  [{ task: { kind: 'classification', labels: ['a', 'a'] } }, 'task.labels', /different/],
+  [{ task: null }, 'task', /not null/],
+  [{ task: ['span'] }, 'task', /expected an object, got a list/],
+  [{ head: null }, 'head', /expected an object, got null/],
+  [{ head: 'cls' }, 'head', /expected an object, got "cls"/],
+  [{ adapter: null }, 'adapter', /not null/],
+  [{ adapter: true }, 'adapter', /not true/],
+  [{ adapter: [] }, 'adapter', /a list/],
+  [{ optimizer: null }, 'optimizer', /expected an object, got null/],
+  [{ optimizer: 'adamw' }, 'optimizer', /expected an object, got "adamw"/],
+  [{ dropout: null }, 'dropout', /not null/],
+  [{ dropout: [0.1] }, 'dropout', /a list/],
+  [{ trainable: null }, 'trainable', /not null/],
 ]
+
+test('what is no object of options', (t) => {
+  for (const options of [undefined, null, 3, 'task'])
+    t.throws(() => resolveTrainerOptions(options as never), {
+      instanceOf: OptionError,
+      code: 'ERR_OPTION',
+      message: /^Trainer: expected an object/,
+    })
+})
 
 for (const [options, option, message] of wrong) {
   test(`${JSON.stringify(options)} is refused`, (t) => {

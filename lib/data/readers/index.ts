@@ -7,6 +7,7 @@ import { readCsv } from './csv.js'
 import { readIterable } from './iterable.js'
 import { readJsonLines } from './json_lines.js'
 import type { SourceRow } from './row.js'
+import { readSquad } from './squad.js'
 import { readTsv } from './tsv.js'
 
 export interface ReadOptions {
@@ -27,6 +28,7 @@ const readers: Readonly<Record<string, (file: string) => AsyncIterable<SourceRow
   '.jsonl': readJsonLines,
   '.ndjson': readJsonLines,
   '.conll': readConll,
+  '.json': readSquad,
 }
 
 /** The kinds of files, for people. */

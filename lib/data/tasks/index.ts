@@ -2,13 +2,14 @@ import { checkChoice } from '../../options.js'
 import { classification, type ClassificationOptions } from './classification.js'
 import { multilabel, type MultilabelOptions } from './multilabel.js'
 import { regression, type RegressionOptions } from './regression.js'
+import { span, type SpanOptions } from './span.js'
 import type { TaskFamily, TaskKind, TaskRecord } from './task.js'
 import { token, type TokenOptions } from './token.js'
 
 /** What `train` is told of its task, by kind. */
-export type TaskOptions = ClassificationOptions | RegressionOptions | MultilabelOptions | TokenOptions
+export type TaskOptions = ClassificationOptions | RegressionOptions | MultilabelOptions | SpanOptions | TokenOptions
 
-const families: Readonly<Record<TaskKind, TaskFamily>> = { classification, regression, multilabel, token }
+const families: Readonly<Record<TaskKind, TaskFamily>> = { classification, regression, multilabel, span, token }
 
 export const taskKinds = Object.keys(families) as TaskKind[]
 
@@ -22,8 +23,9 @@ export function loadTask(record: TaskRecord) {
   return taskFamily(record.kind).load(record)
 }
 
-export type { ClassificationOptions, MultilabelOptions, RegressionOptions, TokenOptions }
+export type { ClassificationOptions, MultilabelOptions, RegressionOptions, SpanOptions, TokenOptions }
 export type {
+  AnswerSpan,
   EncodedExample,
   EncodedRow,
   ExampleOutputs,

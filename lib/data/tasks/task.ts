@@ -3,7 +3,7 @@ import type { Fields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
 
 /** Kinds of tasks that the registry knows. */
-export type TaskKind = 'classification' | 'regression' | 'multilabel' | 'token'
+export type TaskKind = 'classification' | 'regression' | 'multilabel' | 'span' | 'token'
 
 /** What a training step takes as the label of a row: a class index, a value, or a list of them. */
 export type Target = number | readonly number[]
@@ -44,6 +44,17 @@ export interface Scores {
   readonly metrics: Readonly<Record<string, number>>
 }
 
+/** A part of the context of a question. */
+export interface AnswerSpan {
+  /** Empty where there is no answer: only runs whose training data had questions without one say so. */
+  readonly text: string
+  /** First UTF-16 code unit of it in the context: `context.slice(start, end)` is the text. */
+  readonly start: number
+  readonly end: number
+  /** Its probability among all answers that are allowed, 0 to 1. */
+  readonly score: number
+}
+
 /** What a run says of an example; which fields are there depends on the kind of its task. */
 export interface Prediction {
   /** Classification: the likeliest class. */
@@ -54,6 +65,8 @@ export interface Prediction {
   readonly scores?: Readonly<Record<string, number>>
   /** Regression: the value, in the units of the training data. */
   readonly value?: number
+  /** Span: the answer. */
+  readonly span?: AnswerSpan
   /** Token: the words. */
   readonly tokens?: readonly string[]
   /** Token: the tag of each word. */

@@ -13,7 +13,7 @@
 
 import { Normalizer, PreTokenizer, WordPiece } from './library.js'
 import { CodePoints } from './ranges.js'
-import { controls, decomposed, ideographs, marks, punctuation } from './unicode.js'
+import { canonical, controls, ideographs, marks, punctuation } from './unicode.js'
 
 export interface BertNormalizerOptions {
   readonly clean_text: boolean
@@ -24,15 +24,20 @@ export interface BertNormalizerOptions {
 }
 
 const sets = {
+  canonical: new CodePoints(canonical),
   controls: new CodePoints(controls),
-  decomposed: new CodePoints(decomposed),
   ideographs: new CodePoints(ideographs),
   marks: new CodePoints(marks),
   punctuation: new CodePoints(punctuation),
   whiteSpace: new CodePoints('9-d 20 85 a0 1680 2000-200a 2028-2029 202f 205f 3000'),
 }
 
-const printableAscii = /^[ -~]*$/
+/** The smallest of their classes, to pass quickly over most text. */
+const firstCanonical = 0xc0
+const firstMark = 0x300
+
+/** Texts that only lower-casing changes. */
+export const printableAscii = /^[ -~]*$/
 
 export class BertNormalizer extends Normalizer {
   private readonly options: BertNormalizerOptions
@@ -44,68 +49,114 @@ export class BertNormalizer extends Normalizer {
 
   override normalize(text: string): string {
     const { clean_text, handle_chinese_chars, lowercase } = this.options
-    const strip = this.options.strip_accents ?? lowercase
     if (!printableAscii.test(text)) {
-      if (clean_text || handle_chinese_chars) text = spaceOut(text, clean_text, handle_chinese_chars)
-      if (strip) text = stripAccents(text)
+      if (clean_text || handle_chinese_chars) text = spaceOutAll(text, this.options)
+      if (stripsAccents(this.options)) text = stripAccents(text)
     }
     return lowercase ? lower(text) : text
   }
 }
 
-/** Drops control characters, turns white space into spaces, and puts spaces around ideographs. */
-function spaceOut(text: string, clean: boolean, chinese: boolean): string {
+function spaceOutAll(text: string, options: BertNormalizerOptions): string {
   let result = ''
-  for (const character of text) {
-    const code = character.codePointAt(0)!
-    if (clean && (sets.controls.has(code) || isLoneSurrogate(code))) continue
-    if (clean && sets.whiteSpace.has(code)) result += ' '
-    else if (chinese && sets.ideographs.has(code)) result += ` ${character} `
-    else result += character
-  }
+  for (const character of text) result += spaceOut(character, options)
   return result
+}
+
+/** What a character becomes: control characters nothing, white space a space, ideographs stand between spaces. */
+export function spaceOut(
+  character: string,
+  { clean_text, handle_chinese_chars }: Pick<BertNormalizerOptions, 'clean_text' | 'handle_chinese_chars'>,
+): string {
+  const code = character.codePointAt(0)!
+  if (code >= 0x20 && code < 0x7f) return character
+  if (clean_text && (sets.controls.has(code) || isLoneSurrogate(code))) return ''
+  if (clean_text && sets.whiteSpace.has(code)) return ' '
+  return handle_chinese_chars && sets.ideographs.has(code) ? ` ${character} ` : character
 }
 
 function isLoneSurrogate(code: number): boolean {
   return code >= 0xd800 && code <= 0xdfff
 }
 
-/**
- * Canonical decomposition without its nonspacing marks. Letters beyond the basic plane are decomposed one by one,
- * because the newest of them must stay whole.
- */
+export function stripsAccents({ strip_accents, lowercase }: BertNormalizerOptions): boolean {
+  return strip_accents ?? lowercase
+}
+
 function stripAccents(text: string): string {
-  const whole = text.replace(/[\0-\uffff]+|[\u{10000}-\u{10ffff}]/gu, (part) =>
-    part.codePointAt(0)! < 0x10000 || sets.decomposed.has(part.codePointAt(0)!) ? part.normalize('NFD') : part,
-  )
+  const whole = decompose(text)
   let result = ''
-  for (const character of whole) if (!sets.marks.has(character.codePointAt(0)!)) result += character
-  return result
+  let done = 0
+  for (let i = 0; i < whole.length; i++) {
+    const code = whole.charCodeAt(i)
+    // A low surrogate alone is no mark, so that it may be asked for too.
+    if (code < firstMark || !sets.marks.has(whole.codePointAt(i)!)) continue
+    result += whole.slice(done, i)
+    if (whole.codePointAt(i)! > 0xffff) i++
+    done = i + 1
+  }
+  return done === 0 ? whole : result + whole.slice(done)
+}
+
+/** Nonspacing marks: what accents become. */
+export function isMark(character: string): boolean {
+  return sets.marks.has(character.codePointAt(0)!)
+}
+
+/** Canonical decomposition; characters that the library's tables do not know stay as and where they are. */
+export function decompose(text: string): string {
+  let result = ''
+  let done = 0
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) < firstCanonical) continue
+    const end = endOfCanonical(text, i)
+    if (end === i) continue
+    result += text.slice(done, i) + text.slice(i, end).normalize('NFD')
+    done = end
+    i = end - 1
+  }
+  return done === 0 ? text : result + text.slice(done)
+}
+
+/** Where a stretch of characters ends that decomposition changes or sorts. */
+function endOfCanonical(text: string, start: number): number {
+  let end = start
+  while (end < text.length) {
+    const code = text.codePointAt(end)!
+    if (!sets.canonical.has(code)) break
+    end += code > 0xffff ? 2 : 1
+  }
+  return end
 }
 
 /** Lower case without context. */
-function lower(text: string): string {
+export function lower(text: string): string {
   return (text.includes('Σ') ? text.replaceAll('Σ', 'σ') : text).toLowerCase()
 }
 
 export class BertPreTokenizer extends PreTokenizer {
   override pre_tokenize_text(text: string): string[] {
     const words: string[] = []
-    let start = 0
-    for (let i = 0; i < text.length;) {
-      const code = text.codePointAt(i)!
-      const width = code > 0xffff ? 2 : 1
-      const space = sets.whiteSpace.has(code)
-      if (space || sets.punctuation.has(code)) {
-        if (start < i) words.push(text.slice(start, i))
-        if (!space) words.push(text.slice(i, i + width))
-        start = i + width
-      }
-      i += width
-    }
-    if (start < text.length) words.push(text.slice(start))
+    forEachWord(text, (start, end) => words.push(text.slice(start, end)))
     return words
   }
+}
+
+/** Words end at white space, which belongs to none, and at punctuation, each mark a word of its own. */
+export function forEachWord(text: string, take: (start: number, end: number) => void): void {
+  let start = 0
+  for (let i = 0; i < text.length;) {
+    const code = text.codePointAt(i)!
+    const width = code > 0xffff ? 2 : 1
+    const space = sets.whiteSpace.has(code)
+    if (space || sets.punctuation.has(code)) {
+      if (start < i) take(start, i)
+      if (!space) take(i, i + width)
+      start = i + width
+    }
+    i += width
+  }
+  if (start < text.length) take(start, text.length)
 }
 
 /** Words the cache may hold; it is emptied when full, which is simple and rare. */

@@ -9,7 +9,8 @@ export interface Template {
   readonly pair: readonly TemplateItem[]
 }
 
-interface PostProcessor {
+/** As a tokenizer.json has it. */
+export interface PostProcessor {
   readonly type: string
   readonly [key: string]: unknown
 }
@@ -90,6 +91,13 @@ function endTokens(processor: PostProcessor) {
 /** How many tokens a template adds. */
 export function addedTokens(items: readonly TemplateItem[]): number {
   return items.reduce((sum, item) => sum + ('ids' in item ? item.ids.length : 0), 0)
+}
+
+/** Where the tokens of a text begin in a row that a template makes of `a` and `b` tokens. */
+export function tokensBefore(items: readonly TemplateItem[], text: 'A' | 'B', a: number, b = 0): number {
+  const lengthOf = (item: TemplateItem) => ('ids' in item ? item.ids.length : item.text === 'A' ? a : b)
+  const end = items.findIndex((item) => 'text' in item && item.text === text)
+  return items.slice(0, end).reduce((sum, item) => sum + lengthOf(item), 0)
 }
 
 /** Fills a template: token ids and token types of the whole row. */
