@@ -9,7 +9,9 @@ test('the README has commands and programs', (t) => {
   t.true(blocks.some(({ language }) => language === 'sh'))
   t.true(blocks.some(({ language }) => language === 'ts'))
   // What is not marked is not run: it may be a drawing.
-  const unmarked = blocks.filter(({ language, text }) => language === '' && /^\s*(npm|npx|node|import|const) /m.test(text))
+  const unmarked = blocks.filter(
+    ({ language, text }) => language === '' && /^\s*(npm|npx|node|import|const) /m.test(text),
+  )
   t.deepEqual(unmarked, [])
 })
 

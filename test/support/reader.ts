@@ -68,20 +68,20 @@ export class Reader {
 
   /** Does what one block says. @returns what it printed */
   async follow(t: ExecutionContext, block: Block): Promise<string> {
-    const { language, text, file } = block
+    const { document, language, text, line, file } = block
     if (file !== undefined) return this.#write(file, text)
     if (language === 'sh') return this.#run(t, block, 'sh', ['-e', '-c', text])
     if (language !== 'ts' && language !== 'js') return ''
-    const name = `block-${block.line}.mjs`
+    const name = `${document}-${line}.mjs`
     const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }
     await writeFile(join(this.folder, name), ts.transpileModule(text, { compilerOptions: options }).outputText)
     return this.#run(t, block, process.execPath, [name])
   }
 
-  /** What the compiler says of the document's TypeScript, under the strictest settings of the package. */
+  /** What the compiler says of the TypeScript in documents, under the strictest settings of the package. */
   async typeErrors(blocks: readonly Block[]): Promise<string[]> {
     const sources = blocks.filter(({ language }) => language === 'ts')
-    const files = sources.map(({ line }) => join(this.folder, `block-${line}.mts`))
+    const files = sources.map(({ document, line }) => join(this.folder, `${document}-${line}.mts`))
     for (const [i, { text }] of sources.entries()) await writeFile(files[i]!, text)
     const program = ts.createProgram(files, {
       target: ts.ScriptTarget.ES2023,
@@ -117,7 +117,7 @@ export class Reader {
       ONNX_ADAPTERS_SHARED: this.folder,
     }
     const { status, stdout, stderr } = await run(command, args, { cwd: this.folder, environment })
-    t.is(status, 0, `line ${block.line}:\n${block.text}\n${stdout}${stderr}`)
+    t.is(status, 0, `${block.document}, line ${block.line}:\n${block.text}\n${stdout}${stderr}`)
     return stdout
   }
 }
