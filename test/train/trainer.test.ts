@@ -83,6 +83,16 @@ test('setting parameters and stepping refuse each other while one is under way',
   await trainer.dispose()
 })
 
+test('parameters asked for behind setParameters are those it set', async (t) => {
+  const trainer = await create()
+  const setting = trainer.setParameters(new Map([['head.bias', { data: Float32Array.of(1, 2, 3) }]]))
+  const [behind, tensors, state] = [trainer.parameters(), trainer.tensors(), trainer.readState()]
+  await setting
+  for (const tensor of [await behind, await tensors, (await state).parameters])
+    t.deepEqual([...tensor.get('head.bias')!.data], [1, 2, 3])
+  await trainer.dispose()
+})
+
 test('two settings of different tensors: the second is refused, none is lost silently', async (t) => {
   const trainer = await create()
   const state = await trainer.readState()
