@@ -165,7 +165,9 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     trainer,
     epochs: checkNumber('epochs', epochs, count),
     batchSize: checkNumber('batchSize', batchSize, count),
-    learningRate: checkNumber('learningRate', checkNumber('learningRate', learningRate, { above: 0 }), { most: largestFloat }),
+    learningRate: checkNumber('learningRate', checkNumber('learningRate', learningRate, { above: 0 }), {
+      most: largestFloat,
+    }),
     warmup: checkNumber('warmup', options.warmup ?? preset?.warmup ?? 0.1, { least: 0, most: 1 }),
     schedule: checkChoice('schedule', options.schedule ?? preset?.schedule ?? 'linear', schedules),
     maxLength: optionalCount('maxLength', options.maxLength),
