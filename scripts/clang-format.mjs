@@ -1,4 +1,4 @@
-// Formats the native sources in place; with --check only says which differ. clang-format 14 or later: `pip install
+// Formats the native sources in place; with --check only says which differ. clang-format 19: `pip install
 // clang-format`, or CLANG_FORMAT names another.
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'

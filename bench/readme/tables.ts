@@ -106,7 +106,7 @@ function throughputTable({ file, report }: Named<BenchReport>): string {
   return [
     `onnx-adapters alone, ${layers} layers of width ${hidden}, training in real tokens a second (median over steps). The four ` +
       `columns on the right are for ${workloadTitles[last]}; the roof is ${(report.roof.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s of ` +
-      'fused multiply-adds, measured in the same run:',
+      'fused multiply-adds, measured in the same run; the adapters come with the residual and LayerNorm that are fused into them:',
     table(header, rows),
     source(file, report),
   ].join('\n\n')

@@ -1,4 +1,6 @@
 import type { Tokenizer } from '../data/tokenize.js'
+import { DeviceError } from '../errors.js'
+import type { TensorPart } from '../ir/graph.js'
 import type { EncoderConfig, ImportedEncoder } from '../onnx/import.js'
 import { checkKeys } from '../options.js'
 import { resolveDevice, resolveThreads, type Device } from '../runtime/device.js'
@@ -42,6 +44,7 @@ export class Backbone {
   readonly #loadTokenizer: () => Promise<Tokenizer>
   readonly #pools = new Map<string, WeightPool>()
   readonly #verify: (backbone: Backbone) => Promise<Verification>
+  #released = false
   #tokenizer: Promise<Tokenizer> | undefined
   #verification: Promise<Verification> | undefined
 
@@ -71,8 +74,24 @@ export class Backbone {
     return (this.#verification ??= this.#verify(this))
   }
 
-  /** The weights as an instruction set wants them; the same object for everybody. */
+  /**
+   * Lets go of the tensors as the model file holds them, once all models that will ever be needed are made: those go
+   * on, but no new ones can be made.
+   */
+  release(): void {
+    this.#released = true
+    const { graph, pooler } = this.imported
+    const values = [...graph.nodes.flatMap((node) => Object.values(node.inputs)), ...Object.values(pooler ?? {})]
+    for (const { parts = [] } of values)
+      for (const part of parts) (part as { data: TensorPart['data'] }).data = new Float32Array(0)
+  }
+
+  /**
+   * The weights as an instruction set wants them; the same object for everybody.
+   * @throws {DeviceError} ERR_DISPOSED after `release`
+   */
   weights(isa: string): WeightPool {
+    if (this.#released) throw new DeviceError('ERR_DISPOSED', `the backbone "${this.name}" was released: load it again`)
     const before = this.#pools.get(isa)
     if (before) return before
     const pool = new WeightPool(isa)

@@ -24,8 +24,12 @@ export function printBenchReport(report: BenchReport): string {
     const results = report.results.filter(({ workload }) => workload === name)
     return [`${name}: ${description}`, ratesTable(results), splitTable(results), bytesTable(results)].join('\n\n')
   })
-  return [head.join('\n'), ...parts].join('\n\n')
+  return [head.join('\n'), ...parts, footnote].join('\n\n')
 }
+
+const footnote =
+  'tokens: real ones, there is no padding. adapters: with the dropout, residual and LayerNorm that are fused into them. ' +
+  'other: packing the batch, and to the native thread and back.'
 
 function ratesTable(results: readonly BenchResult[]): string {
   const rows = results.map(({ variant, trainedParameters, training, inference }) => [

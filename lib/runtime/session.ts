@@ -39,6 +39,8 @@ export class Session {
   #plan: Plan
   /** Settles, and never rejects, with the call that computes or changes. */
   #underWay: Promise<void> | undefined
+  /** The same, where that call still has something to queue: reads wait for it. */
+  #merging: Promise<void> | undefined
   #disposed: Promise<void> | undefined
 
   private constructor(options: SessionOptions, native: NativeSession, plan: Plan) {
@@ -86,7 +88,8 @@ export class Session {
   /** A copy of a flat buffer, as it is after the calls before. @throws {DeviceError} ERR_DISPOSED */
   async read(slot: Slot): Promise<Float32Array> {
     this.#checkUsable()
-    return atCallSite(() => this.#native.read(slot))
+    const start = () => this.#native.read(slot)
+    return atCallSite(() => this.#merging?.then(start) ?? start())
   }
 
   /** Replaces flat buffers. @throws {DeviceError} ERR_BUSY, ERR_DISPOSED */
@@ -102,11 +105,13 @@ export class Session {
    * @throws {DeviceError} ERR_BUSY, ERR_DISPOSED; what `change` throws, and then the buffer stays as it was
    */
   update(slot: Slot, change: (flat: Float32Array) => void): Promise<void> {
-    return this.#alone('update', async () => {
+    const updated = this.#alone('update', async () => {
       const flat = await this.#native.read(slot)
       change(flat)
       await this.#native.write(slot, flat)
     })
+    this.#merging = this.#underWay
+    return updated
   }
 
   /** Floating-point operations a second that the session's threads can do: see `NativeSession.measureRoof`. */
@@ -139,7 +144,7 @@ export class Session {
       })
     }
     const result = atCallSite(start)
-    const settled = () => (this.#underWay = undefined)
+    const settled = () => (this.#underWay = this.#merging = undefined)
     this.#underWay = result.then(settled, settled)
     return result
   }

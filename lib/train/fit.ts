@@ -12,6 +12,7 @@ export type { Throughput } from './throughput.js'
 
 /** The part of Trainer that the loop needs. */
 export interface StepModel extends ForwardModel {
+  /** @throws TrainError where loss or gradient is not finite, with `details.gradientNorm` */
   step(
     batch: {
       inputIds: readonly (readonly number[])[]
@@ -105,7 +106,7 @@ export const beginning: FitState = { epoch: 0, step: 0, history: [], spent: noth
  * Trains for some epochs: rows in a new order each epoch, batches without padding, validation after each, the best
  * epoch remembered. Where there is no validation the last epoch is the best.
  *
- * @throws TrainError ERR_TRAIN_LOSS naming the step whose loss or gradient is not finite
+ * @throws TrainError ERR_TRAIN_LOSS, ERR_TRAIN_GRADIENT naming the step whose loss or gradient is not finite
  * @throws the signal's reason, after the step under way and a checkpoint
  */
 export async function fit(options: FitOptions): Promise<FitResult> {
@@ -155,13 +156,10 @@ async function trainStep(
   const epoch = state.epoch + 1
   const learningRate = schedule(state.step)
   const before = performance.now()
-  const { loss, gradientNorm } = await model.step(batch, { learningRate })
+  const { loss, gradientNorm } = await model
+    .step(batch, { learningRate })
+    .catch((error: unknown) => failStep(error, state, options))
   const milliseconds = performance.now() - before
-  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
-    // AdamW leaves the parameters alone where the gradient is not finite, but not where the loss alone is not.
-    await options.diverged?.(state, !Number.isFinite(gradientNorm))
-    throw notFinite(state.step + 1, epoch, { loss, gradientNorm }, learningRate)
-  }
   const tokens = batch.inputIds.reduce((sum, row) => sum + row.length, 0)
   const { steps, lossSum } = state.current!
   const after: FitState = {
@@ -234,18 +232,12 @@ async function stop(state: FitState, options: FitOptions): Promise<never> {
   throw options.signal!.reason
 }
 
-function notFinite(
-  step: number,
-  epoch: number,
-  { loss, gradientNorm }: { loss: number; gradientNorm: number },
-  learningRate: number,
-): TrainError {
-  const [what, value] = Number.isFinite(loss) ? ['gradient norm', gradientNorm] : ['loss', loss]
-  return new TrainError(
-    'ERR_TRAIN_LOSS',
-    `the ${what} of step ${step} (epoch ${epoch}) is ${value}: training stopped, and what was kept before stays. ` +
-      `The learning rate of that step was ${learningRate}: try a smaller learningRate (a third), a longer warm-up, ` +
-      'and a clipNorm of at most 1 (0 means no clipping)',
-    { step, epoch, loss, gradientNorm, learningRate },
-  )
+/** Ends a training over a step whose loss or gradient is not finite; other errors pass. */
+async function failStep(error: unknown, state: FitState, { diverged }: FitOptions): Promise<never> {
+  if (!(error instanceof TrainError)) throw error
+  // AdamW leaves the parameters alone where the gradient is not finite, but not where the loss alone is not.
+  await diverged?.(state, !Number.isFinite(error.details.gradientNorm))
+  const epoch = state.epoch + 1
+  const message = `${error.message} (Epoch ${epoch}; training stopped, and what was kept before stays.)`
+  throw new TrainError(error.code, message, { ...error.details, epoch }, { cause: error })
 }

@@ -1,5 +1,8 @@
 import { checkKeys, checkNumber, checkChoice, wrongOption } from '../options.js'
 
+/** No learning rate may be above this: kernels work in float32. */
+export const largestFloat = 3.4028234663852886e38
+
 /** AdamW (Loshchilov & Hutter 2019). */
 export interface OptimizerOptions {
   /** @default 'adamw' */

@@ -22,7 +22,7 @@ export type { TrainResult } from './execute.js'
  * gives the same bytes as one that never stopped.
  *
  * @throws OptionError ERR_OPTION, ERR_OUTPUT_EXISTS; OnnxImportError ERR_ONNX_*; DataError ERR_DATA_*, ERR_TOKENIZER;
- * DeviceError; TrainError ERR_TRAIN_LOSS; RunError ERR_RUN_WRITE (disk full, read-only), ERR_RUN_BUSY (another run is
+ * DeviceError; TrainError ERR_TRAIN_LOSS, ERR_TRAIN_GRADIENT; RunError ERR_RUN_WRITE (disk full, read-only), ERR_RUN_BUSY (another run is
  * writing there), and with `resume` ERR_RUN_BACKBONE, ERR_RUN_OPTIONS, ERR_RUN_DATA where something has changed
  */
 export function train(options: TrainOptions): Running<TrainResult> {
@@ -46,6 +46,8 @@ async function trainRun(options: TrainOptions, emit: ProgressListener): Promise<
     backbone,
     task: { kind: task.kind, outputs: task.outputs },
   })
+  // What is packed for the device is enough for the rest.
+  if (typeof given === 'string') backbone.release()
   try {
     const { output, signal } = options
     const device = resolveDevice(settings.trainer.device)

@@ -8,6 +8,7 @@ import { OptionError } from '../errors.js'
 import { heads } from '../heads/index.js'
 import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
 import type { OutputMode } from './output.js'
+import { largestFloat } from './optimizer.js'
 import type { ProgressListener } from './progress.js'
 import { schedules, type ScheduleName } from './schedule.js'
 import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js'
@@ -164,7 +165,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     trainer,
     epochs: checkNumber('epochs', epochs, count),
     batchSize: checkNumber('batchSize', batchSize, count),
-    learningRate: checkNumber('learningRate', learningRate, { above: 0 }),
+    learningRate: checkNumber('learningRate', checkNumber('learningRate', learningRate, { above: 0 }), { most: largestFloat }),
     warmup: checkNumber('warmup', options.warmup ?? preset?.warmup ?? 0.1, { least: 0, most: 1 }),
     schedule: checkChoice('schedule', options.schedule ?? preset?.schedule ?? 'linear', schedules),
     maxLength: optionalCount('maxLength', options.maxLength),

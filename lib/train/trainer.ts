@@ -3,14 +3,12 @@ import { checkKeys, checkNumber, wrongOption } from '../options.js'
 import type { NativeBatch } from '../runtime/native-types.js'
 import { compileModel } from './compile.js'
 import { notFinite } from './not_finite.js'
+import { largestFloat } from './optimizer.js'
 import { openModel, ownedViews, packLabelled, TaskModel, type LabelledRows, type OpenedModel } from './task_model.js'
 import { packTensors, unpackTensors, type TensorMap } from './tensors.js'
 import type { TrainerOptions } from './trainer_options.js'
 
 export type { LabelledRows }
-
-/** Kernels work in float32. */
-const largestFloat = 3.4028234663852886e38
 
 export interface StepOptions {
   /** For this step; 0 or more, and a finite float32. */

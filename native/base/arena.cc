@@ -55,8 +55,10 @@ std::shared_ptr<Arena> Arena::allocate(size_t bytes, const char* what) {
 }
 
 Arena::~Arena() {
-  if (bytes_ >= kMapped) munmap(data_, round_up(bytes_, kHugePage));
-  else std::free(data_);
+  if (bytes_ >= kMapped)
+    munmap(data_, round_up(bytes_, kHugePage));
+  else
+    std::free(data_);
 }
 
 }  // namespace oa

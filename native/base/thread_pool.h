@@ -23,7 +23,8 @@ class ThreadPool {
   // The same for a callable f(int64_t chunk, int thread).
   template <class F>
   void parallel_for(int64_t chunks, const F& f) {
-    run(chunks, [](void* context, int64_t chunk, int thread) { (*static_cast<const F*>(context))(chunk, thread); },
+    run(
+        chunks, [](void* context, int64_t chunk, int thread) { (*static_cast<const F*>(context))(chunk, thread); },
         const_cast<F*>(&f));
   }
 

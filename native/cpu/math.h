@@ -51,8 +51,8 @@ OA_INLINE Vec tanh(Vec x) {
 }
 
 // The normal distribution Φ(x) and its density φ(x) = e^(-x²/2) / √2π. Φ(-z) = t·P(t)·e^(-z²/2) for z >= 0 with
-// t = 1 / (1 + 0.3 z), the form of Abramowitz & Stegun 26.2.17; P was fitted so that (1 + z) times the error of Φ stays under
-// 9e-9. The density is what the derivative of GELU needs anyway.
+// t = 1 / (1 + 0.3 z), the form of Abramowitz & Stegun 26.2.17; P was fitted so that (1 + z) times the error of Φ stays
+// under 9e-9. The density is what the derivative of GELU needs anyway.
 OA_INLINE void normal_distribution(Vec x, Vec& cumulative, Vec& density) {
   const Vec z = absolute(x), t = 1.0f / fma(z, broadcast(0.3f), broadcast(1.0f));
   const Vec e = exp(x * x * -0.5f);

@@ -182,12 +182,14 @@ int64_t to_integer(const Napi::Object& options, const char* name, int64_t fallba
 }
 
 std::string to_string(const Napi::Value& value, const char* what) {
-  if (!value.IsString()) wrong(value.Env(), "ERR_OPTION", std::string(what) + ": expected a string", {{"option", what}});
+  if (!value.IsString())
+    wrong(value.Env(), "ERR_OPTION", std::string(what) + ": expected a string", {{"option", what}});
   return value.As<Napi::String>().Utf8Value();
 }
 
 Napi::Object to_object(const Napi::Value& value, const char* what) {
-  if (!value.IsObject()) wrong(value.Env(), "ERR_OPTION", std::string(what) + ": expected an object", {{"option", what}});
+  if (!value.IsObject())
+    wrong(value.Env(), "ERR_OPTION", std::string(what) + ": expected an object", {{"option", what}});
   return value.As<Napi::Object>();
 }
 
@@ -209,8 +211,7 @@ Napi::ArrayBuffer share(Napi::Env env, const std::shared_ptr<Arena>& arena, size
   auto* owner = new std::shared_ptr<Arena>(arena);
   const auto release = [](napi_env, void*, void* hint) { delete static_cast<std::shared_ptr<Arena>*>(hint); };
   napi_value result = nullptr;
-  const napi_status status =
-      napi_create_external_arraybuffer(env, arena->data(), bytes, release, owner, &result);
+  const napi_status status = napi_create_external_arraybuffer(env, arena->data(), bytes, release, owner, &result);
   if (status == napi_ok) return {env, result};
   delete owner;
   if (status != napi_no_external_buffers_allowed) throw Napi::Error::New(env);

@@ -38,7 +38,8 @@ Napi::Object to_object(const Napi::Value& value, const char* what);
 Napi::Float32Array to_floats(const Napi::Value& value, const char* what);
 Napi::Uint8Array to_bytes(const Napi::Value& value, const char* what);
 
-// The arena's memory itself, its first `bytes`; the buffer keeps the arena alive. A copy where the runtime forbids external memory.
+// The arena's memory itself, its first `bytes`; the buffer keeps the arena alive. A copy where the runtime forbids
+// external memory.
 Napi::ArrayBuffer share(Napi::Env env, const std::shared_ptr<Arena>& arena, size_t bytes);
 
 Napi::Float32Array copy_floats(Napi::Env env, const float* data, size_t count);

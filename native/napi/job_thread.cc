@@ -76,8 +76,10 @@ void JobThread::settle_done(Napi::Env env) {
     if (--pending_ == 0 && !stopped_) signal_.Unref(env);
     if (task->job.settled) task->job.settled();
     try {
-      if (task->failure) task->deferred.Reject(to_js(env, *task->failure).Value());
-      else task->deferred.Resolve(task->job.value ? task->job.value(env) : env.Undefined());
+      if (task->failure)
+        task->deferred.Reject(to_js(env, *task->failure).Value());
+      else
+        task->deferred.Resolve(task->job.value ? task->job.value(env) : env.Undefined());
     } catch (const Napi::Error& error) {
       task->deferred.Reject(error.Value());
     }

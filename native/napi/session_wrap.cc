@@ -20,7 +20,7 @@ struct RunResult {
   std::vector<StepResult> steps;
   std::vector<std::vector<float>> outputs;
   std::vector<std::vector<double>> op_milliseconds;  // without timing: empty
-  std::optional<MemoryReport> memory;  // after a replan
+  std::optional<MemoryReport> memory;                // after a replan
 
   Napi::Value to_js(Napi::Env env) const {
     auto losses = Napi::Float32Array::New(env, steps.size());
@@ -94,13 +94,14 @@ Napi::Function SessionWrap::define(Napi::Env env) {
       env, "Session",
       {StaticMethod<&SessionWrap::create>("create"), InstanceMethod<&SessionWrap::run>("run"),
        InstanceMethod<&SessionWrap::read>("read"), InstanceMethod<&SessionWrap::write>("write"),
-       InstanceMethod<&SessionWrap::measure_roof>("measureRoof"),
-       InstanceMethod<&SessionWrap::memory>("memory"), InstanceMethod<&SessionWrap::statistics>("statistics"),
-       InstanceMethod<&SessionWrap::arena>("arena"), InstanceMethod<&SessionWrap::dispose>("dispose")});
+       InstanceMethod<&SessionWrap::measure_roof>("measureRoof"), InstanceMethod<&SessionWrap::memory>("memory"),
+       InstanceMethod<&SessionWrap::statistics>("statistics"), InstanceMethod<&SessionWrap::arena>("arena"),
+       InstanceMethod<&SessionWrap::dispose>("dispose")});
 }
 
 SessionWrap::SessionWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionWrap>(info) {
-  if (!info[0].IsExternal()) throw to_js(info.Env(), {"ERR_OPTION", "use Session.create(weights, program, options)", {}});
+  if (!info[0].IsExternal())
+    throw to_js(info.Env(), {"ERR_OPTION", "use Session.create(weights, program, options)", {}});
   thread_ = std::make_unique<JobThread>(info.Env());
 }
 

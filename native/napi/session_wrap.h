@@ -43,7 +43,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   int64_t parameters_ = 0;
   std::array<bool, kSlots.size()> has_slot_{};
   std::array<Napi::ObjectReference, kSlots.size()> arenas_;  // one ArrayBuffer an arena, made when first asked for
-  int64_t reported_ = 0;                         // bytes that the garbage collector was told of
+  int64_t reported_ = 0;                                     // bytes that the garbage collector was told of
   double runs_ = 0;
   double steps_ = 0;
   bool running_ = false;

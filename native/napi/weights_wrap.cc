@@ -55,7 +55,9 @@ Napi::Value WeightsWrap::has(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), weights_->find(to_string(info[0], "key")) != nullptr);
 }
 
-Napi::Value WeightsWrap::hash(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), weights_->hash()); }
+Napi::Value WeightsWrap::hash(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), weights_->hash());
+}
 
 Napi::Value WeightsWrap::bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(weights_->bytes()));

@@ -36,12 +36,12 @@ struct Factors {
     epsilon = a.epsilon;
   }
 
-  float clip;         // of the gradients
-  float keep;         // of decayed parameters
-  float old1, new1;   // beta1, 1 - beta1
-  float old2, new2;   // beta2, 1 - beta2
-  float rate1;        // lr / (1 - beta1^t)
-  float root2;        // 1 / sqrt(1 - beta2^t)
+  float clip;        // of the gradients
+  float keep;        // of decayed parameters
+  float old1, new1;  // beta1, 1 - beta1
+  float old2, new2;  // beta2, 1 - beta2
+  float rate1;       // lr / (1 - beta1^t)
+  float root2;       // 1 / sqrt(1 - beta2^t)
   float epsilon;
 };
 

@@ -67,10 +67,10 @@ struct ForwardScratch {
     bytes = scratch.bytes();
   }
 
-  float* down;              // panels of down_w
-  float* up;                // panels of up_w
-  float* hidden;            // per thread [block, M]: activation(z)
-  float* input = nullptr;   // per thread [block, C]: dropout(x)
+  float* down;             // panels of down_w
+  float* up;               // panels of up_w
+  float* hidden;           // per thread [block, M]: activation(z)
+  float* input = nullptr;  // per thread [block, C]: dropout(x)
   int64_t hidden_stride;
   int64_t input_stride = 0;
   int64_t bytes;
@@ -99,8 +99,13 @@ void forward_block(const AdapterCall& ad, const ForwardScratch& scratch, const D
     return load_lanes(y + at, lanes) + load_lanes(ad.up_b + c, lanes) + load_lanes(a + at, lanes) +
            load_lanes(residual + at, lanes);
   };
-  const LayerNormRows norm{y,        ad.xhat ? ad.xhat + start : nullptr, ad.rstd ? ad.rstd + range.begin : nullptr,
-                           ad.gamma, ad.beta, ad.columns, ad.epsilon};
+  const LayerNormRows norm{y,
+                           ad.xhat ? ad.xhat + start : nullptr,
+                           ad.rstd ? ad.rstd + range.begin : nullptr,
+                           ad.gamma,
+                           ad.beta,
+                           ad.columns,
+                           ad.epsilon};
   normalize_block(norm, 0, rows, source);
 }
 
@@ -246,8 +251,14 @@ void backward_block(const AdapterBackwardCall& ad, const BackwardNeeds& needs, c
   } else if (needs.ds) {
     ds = block_of(scratch.ds, scratch.ds_stride, range.begin, ad.columns, thread);
   }
-  const LayerNormGradientRows norm{ad.dy + start, ad.xhat + start, ad.rstd + range.begin, ad.gamma,
-                                   needs.affine ? slot : nullptr, scratch.vector_stride, needs.ds, ad.columns};
+  const LayerNormGradientRows norm{ad.dy + start,
+                                   ad.xhat + start,
+                                   ad.rstd + range.begin,
+                                   ad.gamma,
+                                   needs.affine ? slot : nullptr,
+                                   scratch.vector_stride,
+                                   needs.ds,
+                                   ad.columns};
   layer_norm_gradient_block(norm, 0, rows, [&](int64_t row, int64_t c, int lanes, Vec d) OA_INLINE_BODY {
     store_lanes(ds + row * ad.columns + c, d, lanes);
   });

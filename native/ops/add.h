@@ -9,8 +9,7 @@
 namespace oa::OA_ISA {
 
 struct AddCall {
-  explicit AddCall(const Call& call)
-      : y(call[0].f32()), a(call[1].f32()), b(call[2].f32()), size(call[0].size()) {}
+  explicit AddCall(const Call& call) : y(call[0].f32()), a(call[1].f32()), b(call[2].f32()), size(call[0].size()) {}
 
   float* y;
   const float* a;

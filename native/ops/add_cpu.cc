@@ -24,8 +24,9 @@ void run_add(const Call& call) {
   const AddCall add(call);
   call.pool->parallel_for(chunk_count(add.size, kElements), [&](int64_t chunk, int) {
     const ChunkRange range = chunk_range(chunk, kElements, add.size);
-    map_row(add.y + range.begin, range.end - range.begin, [](Vec a, Vec b) { return a + b; }, add.a + range.begin,
-            add.b + range.begin);
+    map_row(
+        add.y + range.begin, range.end - range.begin, [](Vec a, Vec b) { return a + b; }, add.a + range.begin,
+        add.b + range.begin);
   });
 }
 

@@ -44,9 +44,8 @@ float exponentiate_row(float* scores, const AttentionItem& item, const DropoutSt
 }
 
 void scale_row(float* y, float factor, int64_t n) {
-  for_columns(n, [&](int64_t c, int lanes) OA_INLINE_BODY {
-    store_lanes(y + c, load_lanes(y + c, lanes) * factor, lanes);
-  });
+  for_columns(
+      n, [&](int64_t c, int lanes) OA_INLINE_BODY { store_lanes(y + c, load_lanes(y + c, lanes) * factor, lanes); });
 }
 
 struct ForwardScratch {

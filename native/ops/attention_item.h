@@ -38,8 +38,8 @@ struct AttentionItem {
   }
 
   int64_t head;
-  int64_t width;   // D
-  int64_t start;   // packed row of the first token
+  int64_t width;  // D
+  int64_t start;  // packed row of the first token
   int64_t length;
   int64_t padded;
   int64_t stride;  // from row to row of qkv
@@ -68,7 +68,7 @@ inline void for_each_item(const AnyCall& at, ThreadPool& pool, const F& body) {
 
 // Asks for the rows of the head that follows the one at `from`.
 inline void prefetch_next_head(const float* from, int64_t stride, const AttentionItem& item) {
-  constexpr int64_t kMostRows = 64;    // more would wait in line
+  constexpr int64_t kMostRows = 64;  // more would wait in line
   constexpr int64_t kLineFloats = 16;
   const int64_t rows = item.length < kMostRows ? item.length : kMostRows;
   for (int64_t l = 0; l < rows; ++l) {

@@ -13,7 +13,15 @@ namespace oa {
 #define OA_ALWAYS_INLINE [[gnu::always_inline]] inline
 
 // Storage kinds of a program's buffers; the same numbers in lib/plan/encode.ts.
-enum class Storage : uint32_t { input = 0, frozen = 1, parameter = 2, gradient = 3, moment1 = 4, moment2 = 5, activation = 6 };
+enum class Storage : uint32_t {
+  input = 0,
+  frozen = 1,
+  parameter = 2,
+  gradient = 3,
+  moment1 = 4,
+  moment2 = 5,
+  activation = 6
+};
 
 // How a frozen weight is held. `packed`: panels of W for y = x Wᵀ; `packed_transposed`: panels for dx = dy W.
 enum class Form : uint32_t { raw = 0, packed = 1, packed_transposed = 2 };

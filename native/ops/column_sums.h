@@ -53,8 +53,7 @@ inline void add_slots(ThreadPool& pool, float* sums, const float* slots, int64_t
   constexpr int64_t kStripe = 512;
   pool.parallel_for(chunk_count(n, kStripe), [&](int64_t chunk, int) {
     const ChunkRange columns = chunk_range(chunk, kStripe, n);
-    sum_rows_to(sums + columns.begin, slots + columns.begin, stride, count,
-                columns.end - columns.begin, false);
+    sum_rows_to(sums + columns.begin, slots + columns.begin, stride, count, columns.end - columns.begin, false);
   });
 }
 

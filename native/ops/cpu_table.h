@@ -33,11 +33,11 @@ struct PackFunctions {
 };
 
 // Every instruction set defines these in its namespace (cpu_table.cc, cpu/roof.cc).
-#define OA_DECLARE_CPU_TABLE(isa)                                \
-  namespace isa {                                                \
-  const OpFunctions* cpu_table();                                \
-  const PackFunctions& pack_functions();                         \
-  int64_t run_multiply_adds(ThreadPool& pool, int64_t rounds);   \
+#define OA_DECLARE_CPU_TABLE(isa)                              \
+  namespace isa {                                              \
+  const OpFunctions* cpu_table();                              \
+  const PackFunctions& pack_functions();                       \
+  int64_t run_multiply_adds(ThreadPool& pool, int64_t rounds); \
   }
 
 #ifdef OA_ISA

@@ -12,8 +12,7 @@
 namespace oa::OA_ISA {
 
 struct GradNormCall {
-  explicit GradNormCall(const Call& call)
-      : norm(call[0].f32()), gradients(call[1].f32()), size(call[1].size()) {}
+  explicit GradNormCall(const Call& call) : norm(call[0].f32()), gradients(call[1].f32()), size(call[1].size()) {}
 
   float* norm;
   const float* gradients;

@@ -23,9 +23,8 @@ int64_t scratch_layer_norm(const Call&) { return 0; }
 void run_layer_norm(const Call& call) {
   const LayerNormCall ln(call);
   const LayerNormRows norm{ln.y, ln.xhat, ln.rstd, ln.gamma, ln.beta, ln.columns, ln.epsilon};
-  const auto source = [&](int64_t row, int64_t c, int lanes) OA_INLINE_BODY {
-    return load_lanes(ln.x + row * ln.columns + c, lanes);
-  };
+  const auto source = [&](int64_t row, int64_t c, int lanes)
+                          OA_INLINE_BODY { return load_lanes(ln.x + row * ln.columns + c, lanes); };
   const int64_t size = chunk_rows(ln.rows);
   call.pool->parallel_for(chunk_count(ln.rows, size), [&](int64_t chunk, int) {
     const ChunkRange rows = chunk_range(chunk, size, ln.rows);
@@ -54,14 +53,13 @@ int64_t scratch_layer_norm_backward(const Call& call) {
 void run_layer_norm_backward(const Call& call) {
   const LayerNormBackwardCall ln(call);
   const AffineSlots slots(ln.d_gamma || ln.d_beta, ln.rows, ln.columns, call.scratch);
-  const auto sink = [&](int64_t row, int64_t c, int lanes, Vec ds) OA_INLINE_BODY {
-    store_lanes(ln.dx + row * ln.columns + c, ds, lanes);
-  };
+  const auto sink = [&](int64_t row, int64_t c, int lanes, Vec ds)
+                        OA_INLINE_BODY { store_lanes(ln.dx + row * ln.columns + c, ds, lanes); };
   const int64_t size = chunk_rows(ln.rows);
   call.pool->parallel_for(chunk_count(ln.rows, size), [&](int64_t chunk, int) {
     const ChunkRange rows = chunk_range(chunk, size, ln.rows);
-    const LayerNormGradientRows norm{ln.dy,  ln.xhat, ln.rstd, ln.gamma, slots.cleared(chunk), slots.width,
-                                     ln.dx != nullptr, ln.columns};
+    const LayerNormGradientRows norm{ln.dy,       ln.xhat,          ln.rstd,   ln.gamma, slots.cleared(chunk),
+                                     slots.width, ln.dx != nullptr, ln.columns};
     layer_norm_gradient_block(norm, rows.begin, rows.end, sink);
   });
   slots.add(*call.pool, ln.d_gamma, ln.d_beta);

@@ -17,9 +17,9 @@ namespace oa::OA_ISA {
 constexpr int kRowsTogether = 4;
 
 struct LayerNormRows {
-  float* y;           // [rows, C]; must not overlap what `source` reads, unless at the same element
-  float* xhat;        // [rows, C] or null
-  float* rstd;        // [rows] or null
+  float* y;            // [rows, C]; must not overlap what `source` reads, unless at the same element
+  float* xhat;         // [rows, C] or null
+  float* rstd;         // [rows] or null
   const float* gamma;  // [C]
   const float* beta;   // [C]
   int64_t columns;     // C
@@ -86,7 +86,7 @@ struct LayerNormGradientRows {
   const float* xhat;   // [rows, C]
   const float* rstd;   // [rows]
   const float* gamma;  // [C]
-  float* sums;          // sums[C] += Σ dy∘xhat, sums[sums_stride + C] += Σ dy; or null
+  float* sums;         // sums[C] += Σ dy∘xhat, sums[sums_stride + C] += Σ dy; or null
   int64_t sums_stride;
   bool input_gradient;  // whether `sink` wants ds
   int64_t columns;      // C
@@ -145,8 +145,7 @@ inline void layer_norm_gradient_rows(const LayerNormGradientRows& norm, int64_t 
 
 // Rows [begin, end).
 template <class Sink>
-inline void layer_norm_gradient_block(const LayerNormGradientRows& norm, int64_t begin, int64_t end,
-                                      const Sink& sink) {
+inline void layer_norm_gradient_block(const LayerNormGradientRows& norm, int64_t begin, int64_t end, const Sink& sink) {
   int64_t row = begin;
   for (; row + kRowsTogether <= end; row += kRowsTogether) layer_norm_gradient_rows<kRowsTogether>(norm, row, sink);
   for (; row < end; ++row) layer_norm_gradient_rows<1>(norm, row, sink);

@@ -24,8 +24,9 @@ void run_mul(const Call& call) {
   const MulCall mul(call);
   call.pool->parallel_for(chunk_count(mul.size, kElements), [&](int64_t chunk, int) {
     const ChunkRange range = chunk_range(chunk, kElements, mul.size);
-    map_row(mul.y + range.begin, range.end - range.begin, [](Vec a, Vec b) { return a * b; }, mul.a + range.begin,
-            mul.b + range.begin);
+    map_row(
+        mul.y + range.begin, range.end - range.begin, [](Vec a, Vec b) { return a * b; }, mul.a + range.begin,
+        mul.b + range.begin);
   });
 }
 

@@ -7,6 +7,7 @@
 // Adding an op: one line here, <op>.h and <op>_cpu.cc beside it, lib/ops/<op>.ts, test/ops/<op>.test.ts.
 #pragma once
 
+// clang-format off
 #define OA_FOR_EACH_OP(OP)                                                                                        \
   OP(1, embedding, "y <- ids:i32 types?:i32 cu:i32 word position? token_type?", "position_offset:i32")            \
   OP(2, embedding_backward, "d_word? d_position? d_token_type? <- dy ids:i32 types?:i32 cu:i32",                  \
@@ -43,3 +44,4 @@
   OP(27, grad_norm, "norm <- gradients", "")                                                                      \
   OP(28, adamw, "parameters moment1 moment2 <- gradients norm",                                                   \
      "beta1:f32 beta2:f32 epsilon:f32 weight_decay:f32 clip_norm:f32 bias_correction:i32 decayed:i32")
+// clang-format on

@@ -30,8 +30,8 @@ struct AttributeInfo {
 struct OpInfo {
   uint32_t code = 0;
   std::string_view name;
-  std::string_view operands;    // "y derivative? <- x w b?"
-  std::string_view attributes;  // "activation:i32"
+  std::string_view operands;              // "y derivative? <- x w b?"
+  std::string_view attributes;            // "activation:i32"
   std::vector<OperandInfo> operand_list;  // outputs first, in the order of an op call
   std::vector<AttributeInfo> attribute_list;
   int outputs = 0;  // how many of operand_list are outputs
@@ -45,7 +45,7 @@ const OpInfo* find_op(uint32_t code);
 
 // Kernels of one instruction set.
 struct CpuBackend {
-  std::string_view isa;          // "avx512", "avx2", "neon", "scalar"
+  std::string_view isa;                // "avx512", "avx2", "neon", "scalar"
   const OpFunctions* table = nullptr;  // [kOpTableSize], indexed by opcode
 
   // Weights are packed from f32: the caller widens half floats and puts transposed parts in order first. W[N, K] row

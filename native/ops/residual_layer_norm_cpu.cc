@@ -87,8 +87,8 @@ void backward(const ResidualLayerNormBackwardCall& ln, const AffineSlots& slots,
   const int64_t size = chunk_rows(ln.rows);
   pool.parallel_for(chunk_count(ln.rows, size), [&](int64_t chunk, int) {
     const ChunkRange rows = chunk_range(chunk, size, ln.rows);
-    const LayerNormGradientRows norm{ln.dy,  ln.xhat, ln.rstd, ln.gamma, slots.cleared(chunk), slots.width,
-                                     ln.dx || ln.d_residual, ln.columns};
+    const LayerNormGradientRows norm{
+        ln.dy, ln.xhat, ln.rstd, ln.gamma, slots.cleared(chunk), slots.width, ln.dx || ln.d_residual, ln.columns};
     layer_norm_gradient_block(norm, rows.begin, rows.end, sink);
   });
 }

@@ -44,13 +44,20 @@ Arguments parse(int count, char** values) {
       if (i + 1 >= count) usage();
       return values[++i];
     };
-    if (argument == "--isa") isa = next();
-    else if (argument == "--threads") arguments.options.threads = std::atoi(next().c_str());
-    else if (argument == "--repeat") arguments.options.repeat = std::atoi(next().c_str());
-    else if (argument == "--count-allocations") arguments.options.count_allocations = true;
-    else if (argument == "--verbose") arguments.verbose = true;
-    else if (argument.starts_with("--")) usage();
-    else arguments.files.push_back(argument);
+    if (argument == "--isa")
+      isa = next();
+    else if (argument == "--threads")
+      arguments.options.threads = std::atoi(next().c_str());
+    else if (argument == "--repeat")
+      arguments.options.repeat = std::atoi(next().c_str());
+    else if (argument == "--count-allocations")
+      arguments.options.count_allocations = true;
+    else if (argument == "--verbose")
+      arguments.verbose = true;
+    else if (argument.starts_with("--"))
+      usage();
+    else
+      arguments.files.push_back(argument);
   }
   if (arguments.files.empty() || arguments.options.threads < 1 || arguments.options.repeat < 1) usage();
   if (arguments.options.count_allocations && arguments.options.repeat < 2) arguments.options.repeat = 2;

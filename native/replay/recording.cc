@@ -79,8 +79,10 @@ RecordedPart read_part(Reader& reader) {
   part.rows = reader.word();
   part.transposed = reader.word() != 0;
   const uint32_t count = reader.word();
-  if (half) part.half = reader.elements<uint16_t>(count);
-  else part.f32 = reader.elements<float>(count);
+  if (half)
+    part.half = reader.elements<uint16_t>(count);
+  else
+    part.f32 = reader.elements<float>(count);
   return part;
 }
 
@@ -143,8 +145,8 @@ void link_parts(RecordedCase& recorded) {
     for (const RecordedPart& part : weight.parts) {
       const bool half = !part.half.empty();
       const auto elements = static_cast<int64_t>(half ? part.half.size() : part.f32.size());
-      weight.entry.parts.push_back({half ? nullptr : part.f32.data(), half ? part.half.data() : nullptr, elements,
-                                    part.rows, part.transposed});
+      weight.entry.parts.push_back(
+          {half ? nullptr : part.f32.data(), half ? part.half.data() : nullptr, elements, part.rows, part.transposed});
     }
   }
 }

@@ -48,15 +48,15 @@ class BatchRules {
   void check_labels(const Batch& batch) const;
   void check_label_values(const Batch& batch) const;
 
-  int64_t tokens_ = 0;      // capacities
+  int64_t tokens_ = 0;  // capacities
   int64_t sequences_ = 0;
   int64_t planned_length_ = kUnlimited;  // attention's scratch was made for sequences up to this
   int64_t positions_ = kUnlimited;       // rows of the position table that a sequence may use
   int64_t vocabulary_ = kUnlimited;
   int64_t token_types_ = kUnlimited;
-  const Buffer* labels_ = nullptr;       // read by some op
-  int64_t classes_ = kUnlimited;         // labels are class numbers below this, or kIgnored
-  bool label_spans_ = false;             // labels are token positions within their sequence
+  const Buffer* labels_ = nullptr;  // read by some op
+  int64_t classes_ = kUnlimited;    // labels are class numbers below this, or kIgnored
+  bool label_spans_ = false;        // labels are token positions within their sequence
 };
 
 // The label of a row that does not count in a loss.

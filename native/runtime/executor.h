@@ -50,15 +50,15 @@ class Executor {
   };
   struct BoundEntry {
     BatchRules rules;
-    std::vector<Operand> operands;      // of all ops, one after the other
-    std::vector<uint32_t> buffers;      // the buffer of each operand, or kNone
-    std::vector<size_t> symbolic;       // operands whose shape holds T or B
-    std::vector<InputSlot> inputs;      // operands whose data each batch brings
+    std::vector<Operand> operands;  // of all ops, one after the other
+    std::vector<uint32_t> buffers;  // the buffer of each operand, or kNone
+    std::vector<size_t> symbolic;   // operands whose shape holds T or B
+    std::vector<InputSlot> inputs;  // operands whose data each batch brings
     std::vector<Call> calls;
     std::vector<const OpFunctions*> functions;
-    std::vector<double> milliseconds;   // of each call, where times are noted
+    std::vector<double> milliseconds;    // of each call, where times are noted
     std::vector<int64_t> scratch_bytes;  // of each op, at capacity
-    int64_t tokens = -1;                // what the shapes are bound to
+    int64_t tokens = -1;                 // what the shapes are bound to
     int64_t sequences = -1;
   };
 

@@ -42,7 +42,8 @@ class Reader {
   }
 
   void take_strings(uint32_t bytes) {
-    if (bytes % 4 != 0 || bytes > bytes_.size() - at_) fail("has a string table of " + std::to_string(bytes) + " bytes");
+    if (bytes % 4 != 0 || bytes > bytes_.size() - at_)
+      fail("has a string table of " + std::to_string(bytes) + " bytes");
     strings_ = bytes_.subspan(at_, bytes);
     at_ += bytes;
   }

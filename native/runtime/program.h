@@ -64,7 +64,7 @@ struct OpCall {
 
 struct Entry {
   std::string name;
-  uint32_t loss = kNone;    // buffers, or kNone
+  uint32_t loss = kNone;  // buffers, or kNone
   uint32_t norm = kNone;
   uint32_t output = kNone;
   bool updates = false;  // advances the parameters

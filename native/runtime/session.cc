@@ -103,8 +103,10 @@ double Session::measure_roof(double milliseconds) {
     const auto before = Clock::now();
     const auto operations = static_cast<double>(run(pool_, rounds));
     const double seconds = std::max(Seconds(Clock::now() - before).count(), 1e-9);
-    if (seconds < kWindow / 2 && rounds < kMostRounds) rounds *= 2;  // not a whole window yet
-    else best = std::max(best, operations / seconds);
+    if (seconds < kWindow / 2 && rounds < kMostRounds)
+      rounds *= 2;  // not a whole window yet
+    else
+      best = std::max(best, operations / seconds);
   } while (best == 0 || Seconds(Clock::now() - started).count() * 1e3 < milliseconds);
   return best;
 }

@@ -33,7 +33,7 @@ struct StepResult {
   double milliseconds = 0;
 };
 
-struct MemoryReport {  // bytes
+struct MemoryReport {      // bytes
   int64_t parameters = 0;  // with gradients and moments, where there are any
   int64_t activations = 0;
   int64_t scratch = 0;
@@ -88,7 +88,7 @@ class Session {
   SessionOptions options_;
   ThreadPool pool_;
   int64_t parameters_ = 0;
-  uint32_t step_ = 0;  // optimizer steps so far, where batches do not say
+  uint32_t step_ = 0;                                        // optimizer steps so far, where batches do not say
   std::array<std::shared_ptr<Arena>, kSlots.size()> slots_;  // null where the program names none of it
   std::unique_ptr<Plan> plan_;
 };

@@ -71,9 +71,11 @@ void check_buffer(const Program& program, const Buffer& buffer, size_t index) {
   switch (buffer.storage) {
     case Storage::input: return check_input(buffer, name);
     case Storage::frozen:
-      if (buffer.dtype != DType::f32 || buffer.key.empty() || buffer.rank < 1) fail(name + " is no valid frozen weight");
+      if (buffer.dtype != DType::f32 || buffer.key.empty() || buffer.rank < 1)
+        fail(name + " is no valid frozen weight");
       for (int32_t i = 0; i < buffer.rank; ++i) {
-        if (buffer.dims[i].kind != Dim::Kind::constant) fail(name + " is frozen, but its shape is " + shape_text(buffer));
+        if (buffer.dims[i].kind != Dim::Kind::constant)
+          fail(name + " is frozen, but its shape is " + shape_text(buffer));
       }
       return;
     case Storage::activation:
@@ -113,9 +115,7 @@ struct Range {
   Storage storage;
   int64_t begin = 0, end = 0;  // bytes
   bool operator==(const Range&) const = default;
-  bool overlaps(const Range& other) const {
-    return storage == other.storage && begin < other.end && other.begin < end;
-  }
+  bool overlaps(const Range& other) const { return storage == other.storage && begin < other.end && other.begin < end; }
 };
 
 // Where a writable buffer lies at capacity; inputs and frozen weights are never written, so need no range.

@@ -16,8 +16,8 @@ namespace oa {
 
 // Rows of a weight as a model file holds them: f32 or half floats, [rows, columns] or its transpose.
 struct WeightPart {
-  const float* f32 = nullptr;       // one of the two
-  const uint16_t* half = nullptr;   // IEEE half bits
+  const float* f32 = nullptr;      // one of the two
+  const uint16_t* half = nullptr;  // IEEE half bits
   int64_t elements = 0;
   int64_t rows = 0;
   bool transposed = false;

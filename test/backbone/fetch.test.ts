@@ -30,11 +30,16 @@ interface Scene {
   readonly bring: (options?: { signal?: AbortSignal; onProgress?: (event: FetchEvent) => void }) => Promise<unknown>
 }
 
-async function prepare(t: ExecutionContext, content: Parameters<FakeHub['add']>[1] = tiny): Promise<Scene> {
+/** @param timeout for the first byte, in milliseconds; short where nothing comes, long on a machine that is busy */
+async function prepare(
+  t: ExecutionContext,
+  content: Parameters<FakeHub['add']>[1] = tiny,
+  timeout = 30_000,
+): Promise<Scene> {
   const hub = await FakeHub.start(t)
   hub.add('some/tiny', content)
   const cache = join(await temporaryFolder(t), 'cache')
-  const settings = { endpoint: hub.endpoint, offline: false, timeout: 400, retryAfter: 5 }
+  const settings = { endpoint: hub.endpoint, offline: false, timeout, retryAfter: 5 }
   const context = { cache, hub: settings, packageOf: () => undefined }
   const bring: Scene['bring'] = (options = {}) => bringBackbone(parseName('some/tiny')!, options, context)
   return { hub, context, folder: join(cache, 'backbones', 'some', 'tiny'), bring }
@@ -209,18 +214,18 @@ test('a page in place of an answer, and a page in place of a file', async (t) =>
 })
 
 test('a hub that does not answer is not waited for', async (t) => {
-  const scene = await prepare(t)
+  const scene = await prepare(t, tiny, 400)
   scene.hub.fault = () => ({ silent: true })
   const start = performance.now()
   await t.throwsAsync(scene.bring(), { code: 'ERR_BACKBONE_UNREACHABLE', message: /within 0\.4 s/ })
-  t.true(performance.now() - start < 2000)
+  t.true(performance.now() - start < 5000)
 })
 
 test('a file whose first byte does not come is not waited for', async (t) => {
-  const scene = await prepare(t)
+  const scene = await prepare(t, { 'model.onnx': model }, 1000)
   scene.hub.fault = (request) => (onlyModel(request) ? { stall: true } : undefined)
-  await t.throwsAsync(scene.bring(), { code: 'ERR_BACKBONE_UNREACHABLE', message: /within 0\.4 s/ })
-  t.is(scene.hub.downloads('store/some/tiny/onnx/model.onnx').length, 4)
+  await t.throwsAsync(scene.bring(), { code: 'ERR_BACKBONE_UNREACHABLE', message: /within 1 s/ })
+  t.is(scene.hub.downloads('store/some/tiny/model.onnx').length, 4)
 })
 
 test('no hub at all, and none asked', async (t) => {

@@ -47,7 +47,7 @@ ${lines ?? copy}
   t.teardown(() => (process.env['PATH'] = path))
   const hub = await FakeHub.start(t)
   const cache = join(home, 'cache')
-  const settings = { endpoint: hub.endpoint, offline: false, timeout: 1000, retryAfter: 5 }
+  const settings = { endpoint: hub.endpoint, offline: false, timeout: 30_000, retryAfter: 5 }
   const pinned = {
     package: 'tiny-model',
     version: '1.0',

@@ -29,7 +29,8 @@ async function prepare(t: ExecutionContext): Promise<Scene> {
   })
   const folder = await temporaryFolder(t)
   const cache = join(folder, 'cache')
-  const env = { ...process.env, HF_ENDPOINT: hub.endpoint, ONNX_ADAPTERS_CACHE: cache }
+  const settings = { HF_ENDPOINT: hub.endpoint, HF_HUB_DOWNLOAD_TIMEOUT: '30', ONNX_ADAPTERS_CACHE: cache }
+  const env = { ...process.env, ...settings }
   const start: Scene['start'] = (...args) => {
     const child = spawn(process.execPath, [main, ...args], { env })
     const text = { stdout: '', stderr: '' }

@@ -11,7 +11,8 @@ namespace {
 constexpr int64_t kVocabulary = 11;
 constexpr int64_t kWidth = 8;
 
-// Embedding by parameters, attention, pooling, loss, and the way back to one gradient: touches every storage but frozen.
+// Embedding by parameters, attention, pooling, loss, and the way back to one gradient: touches every storage but
+// frozen.
 ProgramWriter small_model() {
   ProgramWriter w;
   w.parameters = kVocabulary * kWidth;
@@ -119,8 +120,10 @@ void overlapping_outputs_are_refused() {
     const uint32_t y = in_place ? x : w.buffer(Storage::activation, {per_token(), fixed(16)});
     const uint32_t gamma = w.buffer(Storage::activation, {fixed(16)});
     w.entry("step", kNone, kNone, kNone, 1);
-    if (std::string(op) == "add") w.op("add", {y, x, x});
-    else w.op("layer_norm", {y, kNone, kNone, x, gamma, gamma}, {0x3727c5ac});
+    if (std::string(op) == "add")
+      w.op("add", {y, x, x});
+    else
+      w.op("layer_norm", {y, kNone, kNone, x, gamma, gamma}, {0x3727c5ac});
     return create_code(w.bytes());
   };
   OA_CHECK(code("add", true) == "");
@@ -133,7 +136,8 @@ void missing_weights_are_named() {
   ProgramWriter w;
   const uint32_t x = w.buffer(Storage::activation, {per_token(), fixed(4)});
   const uint32_t y = w.buffer(Storage::activation, {per_token(), fixed(6)});
-  const uint32_t weight = w.buffer(Storage::frozen, {fixed(6), fixed(4)}, 0, DType::f32, Form::packed, "up.weight|packed");
+  const uint32_t weight =
+      w.buffer(Storage::frozen, {fixed(6), fixed(4)}, 0, DType::f32, Form::packed, "up.weight|packed");
   w.entry("step", kNone, kNone, y, 1);
   w.op("linear", {y, kNone, x, weight, kNone}, {0});
   const std::vector<float> values(24, 1.0f);

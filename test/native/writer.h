@@ -38,7 +38,8 @@ class ProgramWriter {
     return buffer(Storage::input, std::move(dims), static_cast<uint64_t>(which), dtype);
   }
 
-  void entry(const std::string& name, uint32_t loss, uint32_t norm, uint32_t output, uint32_t ops, bool updates = false) {
+  void entry(const std::string& name, uint32_t loss, uint32_t norm, uint32_t output, uint32_t ops,
+             bool updates = false) {
     string(entries_, name);
     words(entries_, {loss, norm, output, updates ? 1u : 0u, ops});
     ++entry_count_;
@@ -58,9 +59,19 @@ class ProgramWriter {
   std::vector<std::byte> bytes() const {
     std::string text = strings_;
     text.resize((text.size() + 3) / 4 * 4);
-    std::vector<uint32_t> all = {kProgramMagic, kProgramVersion, 0, static_cast<uint32_t>(tokens),
-                                 static_cast<uint32_t>(sequences), 1, 2, static_cast<uint32_t>(parameters),
-                                 static_cast<uint32_t>(arena_bytes), 0, static_cast<uint32_t>(guard_bytes), buffer_count_, entry_count_,
+    std::vector<uint32_t> all = {kProgramMagic,
+                                 kProgramVersion,
+                                 0,
+                                 static_cast<uint32_t>(tokens),
+                                 static_cast<uint32_t>(sequences),
+                                 1,
+                                 2,
+                                 static_cast<uint32_t>(parameters),
+                                 static_cast<uint32_t>(arena_bytes),
+                                 0,
+                                 static_cast<uint32_t>(guard_bytes),
+                                 buffer_count_,
+                                 entry_count_,
                                  static_cast<uint32_t>(text.size())};
     const size_t head = all.size();
     all.resize(head + text.size() / 4);

@@ -1,5 +1,6 @@
 /** A training that is killed at random moments, and taken up each time, ends as one that was left alone. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -12,47 +13,54 @@ import { outcomeOf, prepareTraining } from '../support/training.js'
 const child = fileURLToPath(new URL('../support/train_child.js', import.meta.url))
 const kills = 20
 
-/** @returns the last step it told of before it was killed */
-async function trainAndKill(
-  options: TrainOptions,
-  after: { readonly started: boolean; readonly milliseconds: number },
-) {
+interface Moment {
+  /** Lines that the child tells first: `start`, then a line a step. */
+  readonly lines: number
+  /** And then. */
+  readonly milliseconds: number
+}
+
+async function trainAndKill(options: TrainOptions, { lines, milliseconds }: Moment) {
   const running = spawn(process.execPath, [child, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const ended = new Promise<NodeJS.Signals | number | null>((resolve) =>
-    running.once('exit', (code, signal) => resolve(signal ?? code)),
-  )
+  const ended = once(running, 'exit')
   let told = ''
-  const started = new Promise<void>((resolve) =>
+  const seen = new Promise<void>((resolve) =>
     running.stdout.on('data', (data: Buffer) => {
       told += data.toString()
-      resolve()
+      if (told.split('\n').length > lines) resolve()
     }),
   )
-  if (after.started) await Promise.race([started, ended])
-  await wait(after.milliseconds)
+  if (lines > 0) await Promise.race([seen, ended])
+  await wait(milliseconds)
   running.kill('SIGKILL')
-  const ending = await ended
-  return { ending, told: told.trim().split('\n') }
+  const [code, signal] = (await ended) as [number | null, NodeJS.Signals | null]
+  return { ending: signal ?? code, last: told.trimEnd().split('\n').at(-1)! }
 }
 
 test(`${kills} times SIGKILL`, async (t) => {
   t.timeout(120_000)
-  // More epochs than the kills leave time for; a checkpoint after each step, so that many fall into a write.
-  const { folder, options } = await prepareTraining(t, { epochs: 40, checkpointSteps: 1, batchSize: 16 })
+  // A checkpoint after each step, so that many kills fall into a write.
+  const { folder, options } = await prepareTraining(t, { epochs: 50, checkpointSteps: 1, batchSize: 16 })
   await train({ ...options, checkpointSteps: 0 })
   const output = join(folder, 'killed')
   const random = uniform(20)
   const endings: unknown[] = []
-  const steps: string[] = []
+  const places: string[] = []
   for (let i = 0; i < kills; i++) {
     // Some before the first step: while the backbone is loaded, the folder made, the checkpoint read.
-    const started = i % 5 !== 0
-    const milliseconds = started ? 250 * random() : 500 * random()
-    const { ending, told } = await trainAndKill({ ...options, output, resume: true }, { started, milliseconds })
+    const early = { lines: 0, milliseconds: 400 * random() }
+    const late = { lines: 1 + Math.floor(12 * random()), milliseconds: 20 * random() }
+    const { ending, last } = await trainAndKill({ ...options, output, resume: true }, i % 5 === 0 ? early : late)
     endings.push(ending)
-    steps.push(told.at(-1)!)
+    places.push(last)
   }
-  t.deepEqual(new Set(endings), new Set(['SIGKILL']), steps.join(', '))
+  t.log(`killed after ${places.join(', ')}`)
+  t.true(
+    endings.every((ending) => ending === 'SIGKILL' || ending === 0),
+    endings.join(),
+  )
+  // A fast machine may come to the end before the last kills.
+  t.true(endings.filter((ending) => ending === 'SIGKILL').length >= 15, places.join())
   await train({ ...options, output, resume: true })
   t.deepEqual(await outcomeOf(output), await outcomeOf(options.output))
   t.deepEqual((await readdir(output)).sort(), ['adapter.safetensors', 'metrics.jsonl', 'run.json'])
@@ -69,5 +77,4 @@ test(`${kills} times SIGKILL`, async (t) => {
     }),
   )
   t.deepEqual(predictions[0], predictions[1])
-  t.log(`killed after ${steps.join(', ')}`)
 })

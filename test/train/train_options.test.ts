@@ -101,6 +101,7 @@ const wrong: readonly [object, RegExp][] = [
   [{ adapter: { initialStd: -1 } }, /initialStd/],
   [{ learningRate: 0 }, /learningRate.*above 0, not 0/],
   [{ learningRate: -1e-3 }, /learningRate.*not -0\.001/],
+  [{ learningRate: 1e39 }, /learningRate.*at most 3\.4/],
   [{ learningRate: NaN }, /learningRate.*not NaN/],
   [{ learningRate: '1e-3' }, /learningRate/],
   [{ epochs: 0 }, /epochs/],

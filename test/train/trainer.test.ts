@@ -83,6 +83,16 @@ test('setting parameters and stepping refuse each other while one is under way',
   await trainer.dispose()
 })
 
+test('parameters asked for behind setParameters are those it set', async (t) => {
+  const trainer = await create()
+  const setting = trainer.setParameters(new Map([['head.bias', { data: Float32Array.of(1, 2, 3) }]]))
+  const [behind, tensors, state] = [trainer.parameters(), trainer.tensors(), trainer.readState()]
+  await setting
+  for (const tensor of [await behind, await tensors, (await state).parameters])
+    t.deepEqual([...tensor.get('head.bias')!.data], [1, 2, 3])
+  await trainer.dispose()
+})
+
 test('two settings of different tensors: the second is refused, none is lost silently', async (t) => {
   const trainer = await create()
   const state = await trainer.readState()
@@ -166,6 +176,18 @@ test('a learning rate must be a float32 number', async (t) => {
     await t.throwsAsync(trainer.step(small, { learningRate }), { instanceOf: OptionError, code: 'ERR_OPTION' })
   t.is(trainer.stepCount, 0)
   await trainer.dispose()
+})
+
+test('a backbone that was released serves the models that are there, and no new ones', async (t) => {
+  const own = tinyBackbone()
+  const [kept, trainer] = await Promise.all([create(), create({ backbone: own })])
+  own.release()
+  for (const batch of [small, large]) t.deepEqual(await trainer.step(batch, rate), await kept.step(batch, rate))
+  t.is(firstDifferent(await trainer.tensors(), await kept.tensors()), undefined)
+  await t.throwsAsync(create({ backbone: own }), { code: 'ERR_DISPOSED', message: /load it again/ })
+  await t.throwsAsync(own.encoder(), { code: 'ERR_DISPOSED' })
+  await trainer.dispose()
+  await kept.dispose()
 })
 
 test('what cannot be used is an error with a code at every door', async (t) => {

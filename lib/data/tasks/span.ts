@@ -11,7 +11,10 @@ import { logSoftmax } from './softmax.js'
 import type { EncodedRow, ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord } from './task.js'
 import { cutWindows, defaultStride, type Window } from './windows.js'
 
-/** Options of a span task: the answer to a question is a part of its context. */
+/**
+ * Options of a span task: the answer to a question is a part of its context. Where the training data has questions
+ * without an answer (SQuAD 2.0), a prediction may be that there is none; otherwise there always is one.
+ */
 export interface SpanOptions {
   readonly kind: 'span'
   /** Tokens an answer may have. @default 30 */
