@@ -1,12 +1,17 @@
 /** The public names of the package. */
 
+export type { DropoutRates } from './adapters/apply_dropout.js'
+export type { AdapterOptions } from './adapters/houlsby.js'
+export type { Trainable, TrainablePart } from './adapters/trainable.js'
 export { Backbone, type EncoderOptions } from './backbone/backbone.js'
 export { convertWeights, type Conversion, type ConvertOptions } from './backbone/convert.js'
 export { fetchBackbone, type FetchOptions } from './backbone/fetch.js'
 export { inspect, type Inspection, type InspectOptions } from './backbone/inspect.js'
 export { loadBackbone, type LoadBackboneOptions } from './backbone/load.js'
+export type { Family } from './backbone/convert/config.js'
 export type { FetchedBackbone } from './backbone/origin.js'
 export type { FetchEvent, FetchListener } from './backbone/progress.js'
+export type { Verification } from './backbone/verify.js'
 export type {
   AnswerInput,
   Columns,
@@ -16,24 +21,32 @@ export type {
   TextInput,
   WordsInput,
 } from './data/example.js'
+export type { TokenRow } from './data/pack.js'
 export type {
   AnswerSpan,
   ClassificationOptions,
   MultilabelOptions,
   RegressionOptions,
+  Scores,
   SpanOptions,
   TaskKind,
   TaskOptions,
   TokenOptions,
 } from './data/tasks/index.js'
+export type { EncodedText, EncodeOptions, Tokenizer } from './data/tokenize.js'
+export type { TextTokens } from './data/tokenizer/offsets.js'
 export * from './errors.js'
+export type { Architecture, EncoderConfig } from './onnx/import.js'
 export { Predictor, type Prediction, type PredictInput } from './predict/predictor.js'
+export type { Rows } from './train/batch.js'
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js'
 export type { Encoder } from './train/encoder.js'
 export type { BestEpoch, EpochRecord, Throughput } from './train/fit.js'
+export type { Labels } from './train/labels.js'
 export type { OpenRunOptions } from './train/open_run.js'
 export type { OptimizerOptions } from './train/optimizer.js'
 export type { ParameterCount, ProgressEvent, ProgressListener, Running } from './train/progress.js'
+export type { Tensor, TensorMap } from './train/tensors.js'
 export { train, type TrainResult } from './train/train.js'
 export type { TrainOptions } from './train/train_options.js'
 export { Trainer, type LabelledRows, type StepOptions, type StepResult } from './train/trainer.js'
