@@ -47,6 +47,9 @@ async function trainRun(options: TrainOptions, emit: ProgressListener): Promise<
     task: { kind: task.kind, outputs: task.outputs },
   })
   try {
+    if (task.initialBias) {
+      await trainer.setParameters(new Map([['head.bias', { data: Float32Array.from(task.initialBias) }]]))
+    }
     const { output, signal } = options
     const device = resolveDevice(settings.trainer.device)
     return await execute({ ...data, settings, output, signal, backbone, device, trainer, maxLength }, emit)
