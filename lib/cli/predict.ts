@@ -107,7 +107,8 @@ function describeRow(row: Row, prediction: Prediction, json: boolean, named: boo
   if (json) return JSON.stringify({ ...row, ...prediction })
   const texts = 'tokens' in row ? [row.tokens.join(' ')] : [row.text, prediction.span ? undefined : row.textPair]
   const fields = [named ? prediction.task : undefined, ...describePrediction(prediction), ...texts]
-  return fields.filter((field) => field !== undefined).join('\t')
+  // Tabs and line ends within a text would look like other columns and rows.
+  return fields.flatMap((field) => (field === undefined ? [] : [field.replace(/[\t\r\n]+/g, ' ')])).join('\t')
 }
 
 /** The columns of a prediction, by what it holds. */
@@ -116,10 +117,6 @@ function describePrediction({ label, labels, scores = {}, value, span, tags }: P
   if (label !== undefined) return [label, score(label)]
   if (labels) return [labels.map((name) => `${name} ${score(name)}`).join(', ') || '(none)']
   if (value !== undefined) return [value.toFixed(4)]
-  if (span) return [oneLine(span.text) || '(none)', span.score.toFixed(4), `${span.start}-${span.end}`]
+  if (span) return [span.text || '(none)', span.score.toFixed(4), `${span.start}-${span.end}`]
   return [(tags ?? []).join(' ')]
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ')
 }

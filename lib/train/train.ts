@@ -49,6 +49,9 @@ async function trainRun(options: TrainOptions, emit: ProgressListener): Promise<
   // What is packed for the device is enough for the rest.
   if (typeof given === 'string') backbone.release()
   try {
+    if (task.initialBias) {
+      await trainer.setParameters(new Map([['head.bias', { data: Float32Array.from(task.initialBias) }]]))
+    }
     const { output, signal } = options
     const device = resolveDevice(settings.trainer.device)
     return await execute({ ...data, settings, output, signal, backbone, device, trainer, maxLength }, emit)

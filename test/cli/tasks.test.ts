@@ -87,6 +87,7 @@ test('multi-label, with a separator and names of columns by option', async (t) =
     'b.txt': texts.join('\n'),
   })
   const expected = await ok('predict', run, ...texts)
+  t.regex(await ok('predict', run, 'the red\n\tcat'), /\tthe red cat\n$/)
   for (const name of ['b.tsv.gz', 'b.csv', 'b.jsonl', 'b.txt'])
     t.is(await ok('predict', run, '--input', join(folder, name)), expected, name)
 })

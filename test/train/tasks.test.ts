@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { evaluate, Predictor, train, type ProgressEvent, type TrainOptions } from '../../lib/index.js'
+import { readSafetensors, toFloats } from '../../lib/formats/safetensors.js'
 import { temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
 
 type More = Partial<TrainOptions> & Pick<TrainOptions, 'train'>
@@ -97,6 +98,19 @@ test.serial('multi-label, with rows that have no label', async (t) => {
   await writeFiles(folder, { 'dev.tsv': `text\tlabels\n${tsv.join('\n')}\n` })
   const again = await evaluate({ run: result.output, data: join(folder, 'dev.tsv'), threads: 1 })
   t.deepEqual(again.metrics, result.best.metrics)
+})
+
+test.serial('a multi-label head starts from how often a label occurs', async (t) => {
+  const { folder: _, ...options } = await prepare(t, {
+    task: 'multilabel',
+    train: texts.map((each) => ({ text: textOf(each), labels: each.colour === 'red' ? ['red'] : [] })),
+    epochs: 1,
+    learningRate: 1e-9,
+  })
+  await train(options)
+  const { tensors } = await readSafetensors(join(options.output, 'adapter.safetensors'))
+  const [bias] = toFloats('head.bias', tensors.get('head.bias')!)
+  t.true(Math.abs(bias! - Math.log(9.5 / 18.5)) < 1e-6, String(bias))
 })
 
 test.serial('tags of words', async (t) => {

@@ -30,6 +30,7 @@ class Multilabel implements Task {
   constructor(
     labels: readonly string[],
     private readonly labelSeparator: string,
+    readonly initialBias?: readonly number[],
   ) {
     this.outputs = labels.length
     this.labels = new LabelSet(labels, 'labels')
@@ -99,14 +100,31 @@ export const multilabel: TaskFamily<MultilabelOptions> = {
     const found = findLabels(examples, labelSeparator)
     const labels = options.labels ?? needOne(found, examples)
     const task = new Multilabel(labels, labelSeparator)
-    // Labels that were given may not cover the data.
-    if (options.labels) for (const example of examples) task.target(example)
-    return task
+    return new Multilabel(
+      labels,
+      labelSeparator,
+      logOdds(
+        examples.map((example) => task.target(example)),
+        labels.length,
+      ),
+    )
   },
 
   load(record) {
     return new Multilabel(record.labels as string[], record.labelSeparator as string)
   },
+}
+
+/**
+ * How likely each label is in the training data, as a logit (one row added, half with the label, so that it is finite).
+ * Most labels are rare: from 0, that is one half, the first steps would push all features one way to lower all scores
+ * together, and adapters do not find back. So Lin et al. 2017, "Focal loss", §3.3, start from the prior as well.
+ */
+function logOdds(targets: readonly (readonly number[])[], labels: number): number[] {
+  return Array.from({ length: labels }, (_, k) => {
+    const count = targets.reduce((sum, target) => sum + target[k]!, 0.5)
+    return Math.log(count / (targets.length + 1 - count))
+  })
 }
 
 /** Binary cross-entropy of one decision, in the form that never overflows. */

@@ -85,6 +85,8 @@ export interface Task<Row extends EncodedRow = EncodedRow> {
   readonly metrics: readonly string[]
   /** The metric that picks the best epoch unless another is asked for. */
   readonly defaultMetric: string
+  /** What the head's bias starts from in a training, one value an output. @default 0 */
+  readonly initialBias?: readonly number[]
   record(): TaskRecord
   /**
    * At least one row; with a target where the example has a label.

@@ -35,6 +35,14 @@ test('a label that is named twice counts once; a list may hold commas', (t) => {
   t.deepEqual(target(task, ['a', 'a']), [1, 0])
 })
 
+test('the bias starts from how often a label occurs', (t) => {
+  const rows = [['a', 'b'], ['a'], ['a'], []].map((label) => labelled(label))
+  const { initialBias } = fit({ kind, labels: ['a', 'b', 'c'] }, rows)
+  // Three, one and none of four rows; with one row more, half labelled.
+  const expected = [3.5 / 1.5, 1.5 / 3.5, 0.5 / 4.5].map(Math.log)
+  t.true(initialBias!.every((bias, k) => Math.abs(bias - expected[k]!) < 1e-12))
+})
+
 test('another separator, other labels', (t) => {
   const task = fit({ kind, labels: ['z', 'b', 'a'], labelSeparator: '|' }, [labelled('a|b')])
   t.deepEqual(target(task, 'b | a'), [0, 1, 1])
