@@ -24,7 +24,7 @@ interface BadTensor {
  * or `details.gradient`
  */
 export async function notFinite(session: Session, layout: ParameterLayout, failed: FailedStep): Promise<TrainError> {
-  const { step, loss, gradientNorm, learningRate } = failed
+  const { step, loss, gradientNorm } = failed
   const bad = await firstBadTensor(session, layout).catch(() => undefined) // disposed meanwhile: then without it
   const lossIsBad = !Number.isFinite(loss)
   const what = lossIsBad ? `the loss is ${loss}` : `the norm of the gradients is ${gradientNorm}`
@@ -33,15 +33,18 @@ export async function notFinite(session: Session, layout: ParameterLayout, faile
     : ''
   return new TrainError(
     lossIsBad ? 'ERR_TRAIN_LOSS' : 'ERR_TRAIN_GRADIENT',
-    `step ${step}: ${what}${where}. ${advice(bad, learningRate)}`,
+    `step ${step}: ${what}${where}. ${advice(bad, failed)}`,
     { ...failed, ...(bad && { [bad.kind]: bad.name }) },
   )
 }
 
-function advice(bad: BadTensor | undefined, learningRate: number): string {
+function advice(bad: BadTensor | undefined, { gradientNorm, learningRate }: FailedStep): string {
   const rate = `(this step's is ${learningRate})`
-  return bad?.kind === 'parameter'
-    ? `An earlier step, or setParameters, left it so: start again with a smaller learning rate ${rate}`
+  if (bad?.kind === 'parameter')
+    return `An earlier step, or setParameters, left it so: start again with a smaller learning rate ${rate}`
+  // Only a norm that is not finite holds the optimizer back.
+  return Number.isFinite(gradientNorm)
+    ? `The parameters were updated all the same: go back to an earlier state, try a smaller learning rate ${rate}, and look at this batch`
     : `The step changed nothing; try a smaller learning rate ${rate}, and look at this batch`
 }
 
