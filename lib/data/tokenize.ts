@@ -91,11 +91,11 @@ export class Tokenizer {
     this.unknown = unknownId(json)
   }
 
-  /** @throws DataError ERR_DATA_MISSING, ERR_TOKENIZER */
+  /** @throws DataError ERR_TOKENIZER */
   static async load(file: string): Promise<Tokenizer> {
     const text = await readFile(file, 'utf8').catch((cause: unknown) => {
       throw new DataError(
-        'ERR_DATA_MISSING',
+        'ERR_TOKENIZER',
         `${file}: the tokenizer cannot be read; text needs a tokenizer.json beside the model`,
         { file },
         { cause },

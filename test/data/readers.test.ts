@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
@@ -88,6 +90,17 @@ test('bytes that are not UTF-8', async (t) => {
   const bytes = Buffer.concat([Buffer.from('text\tlabel\nfine\t1\n'), Buffer.from([0x62, 0xff, 0x09, 0x31, 0x0a])])
   const error = await t.throwsAsync(read(t, bytes), { code: 'ERR_DATA_ENCODING', message: /line 3/ })
   t.like(error, { details: { row: 3 } })
+})
+
+const unreadable = '/proc/self/mem'
+
+;(existsSync(unreadable) ? test : test.skip)('a disk error midway is one of reading, of gzip files too', async (t) => {
+  const folder = await temporaryFolder(t)
+  for (const name of ['a.tsv', 'a.tsv.gz']) {
+    const file = join(folder, name)
+    await symlink(unreadable, file)
+    await t.throwsAsync(readExamples(file), { code: 'ERR_DATA_READ', message: /EIO/ }, name)
+  }
 })
 
 test('broken gzip', async (t) => {

@@ -78,7 +78,7 @@ test('what is not a tokenizer', async (t) => {
     code: 'ERR_TOKENIZER',
     message: /Other/,
   })
-  await t.throwsAsync(Tokenizer.load(golden('absent.json')), { code: 'ERR_DATA_MISSING' })
+  await t.throwsAsync(Tokenizer.load(golden('absent.json')), { code: 'ERR_TOKENIZER' })
   await t.throwsAsync(Tokenizer.load(golden('make_token_cases.py')), { code: 'ERR_TOKENIZER' })
 })
 

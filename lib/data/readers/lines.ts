@@ -53,23 +53,27 @@ async function checkReadable(file: string): Promise<void> {
 }
 
 async function* readBytes(file: string): AsyncGenerator<Buffer> {
-  if (!/\.gz$/i.test(file)) {
-    yield* createReadStream(file) as AsyncIterable<Buffer>
-    return
-  }
-  const output = new PassThrough()
-  // The pipeline's error also ends the loop below; it is thrown there.
-  pipeline(createReadStream(file), createGunzip(), output).catch(() => {})
   try {
-    yield* output as AsyncIterable<Buffer>
-  } catch (cause) {
-    throw new DataError(
-      'ERR_DATA_GZIP',
-      `${file}: broken gzip data: ${(cause as Error).message}`,
-      { file, expected: 'gzip' },
-      { cause },
-    )
+    yield* (/\.gz$/i.test(file) ? unzipped(file) : createReadStream(file)) as AsyncIterable<Buffer>
+  } catch (error) {
+    const cause = error as NodeJS.ErrnoException
+    // The errors of zlib are called Z_DATA_ERROR and the like; all others are the disk's.
+    throw cause.code?.startsWith('Z_')
+      ? new DataError(
+          'ERR_DATA_GZIP',
+          `${file}: broken gzip data: ${cause.message}`,
+          { file, expected: 'gzip' },
+          { cause },
+        )
+      : new DataError('ERR_DATA_READ', `${file}: cannot be read: ${cause.message}`, { file }, { cause })
   }
+}
+
+function unzipped(file: string): PassThrough {
+  const output = new PassThrough()
+  // The pipeline's error also ends the loop over its output; it is thrown there.
+  pipeline(createReadStream(file), createGunzip(), output).catch(() => {})
+  return output
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
