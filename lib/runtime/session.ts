@@ -178,7 +178,9 @@ async function atCallSite<T>(start: () => Promise<T>): Promise<T> {
     return await start()
   } catch (cause) {
     if (cause instanceof OnnxAdaptersError || !(cause instanceof Error)) throw cause
-    const { code = 'ERR_DEVICE', details = {} } = cause as Error & { code?: string; details?: Record<string, unknown> }
+    const { code, details = {} } = cause as Error & { code?: string; details?: Record<string, unknown> }
+    // Native errors all have a code; what has none is a fault of JavaScript, and its own stack says most.
+    if (!code?.startsWith('ERR_')) throw cause
     const error = new DeviceError(code, cause.message, details, { cause })
     error.stack = `${error.name}: ${error.message}\n${(site.stack ?? '').split('\n').slice(1).join('\n')}`
     throw error
