@@ -15,6 +15,11 @@ export interface EncoderOptions {
   readonly threads?: number | undefined
 }
 
+/** True for what `loadBackbone` gives. */
+export function isBackbone(value: unknown): value is Backbone {
+  return value instanceof Backbone
+}
+
 export interface BackboneSource {
   /** What it is called in reports. */
   readonly name: string

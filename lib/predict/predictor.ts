@@ -4,7 +4,12 @@ import { checkPairs, encodeExamples, outputsByExample } from '../data/dataset.js
 import type { Example, QuestionInput, TextInput, WordsInput } from '../data/example.js'
 import { ExampleMaker } from '../data/readers/columns.js'
 import { objectRow } from '../data/readers/json_lines.js'
-import { taskFamily, type Prediction as TaskPrediction, type TaskKind } from '../data/tasks/index.js'
+import {
+  taskFamily,
+  type EncodedExample,
+  type Prediction as TaskPrediction,
+  type TaskKind,
+} from '../data/tasks/index.js'
 import { DeviceError, OptionError } from '../errors.js'
 import { checkKeys, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
@@ -21,6 +26,8 @@ export type PredictInput = (Omit<TextInput, 'label'> | Omit<WordsInput, 'tags'> 
 export interface Prediction extends TaskPrediction {
   /** Name of the run that said it. */
   readonly task: string
+  /** There where the input was too long, and only the part that fits was judged. */
+  readonly truncated?: true
 }
 
 interface AskedExample {
@@ -48,7 +55,7 @@ export class Predictor {
   static async load(folders: string | readonly string[], options: OpenRunOptions = {}): Promise<Predictor> {
     checkKeys('Predictor.load', options, ['backbone', 'device', 'threads'])
     const list = typeof folders === 'string' ? [folders] : folders
-    if (!Array.isArray(list) || list.length === 0) {
+    if (!Array.isArray(list) || list.length === 0 || !list.every((each) => typeof each === 'string' && each !== '')) {
       throw new OptionError(
         'ERR_OPTION',
         `Predictor.load: expected the folder of a run, or several, got ${show(folders)}`,
@@ -113,7 +120,7 @@ export class Predictor {
       const encoded = await encodeExamples(examples, run.task, tokenizer, run.record.options.maxLength)
       const outputs = await forwardRows(run.model, fitRowsToModel(encoded, run.backbone))
       for (const [k, example] of outputsByExample(encoded, outputs).entries())
-        results[chosen[k]!] = { task: name, ...run.task.predict(example) }
+        results[chosen[k]!] = { task: name, ...run.task.predict(example), ...(isCut(example) && { truncated: true }) }
     }
     return results
   }
@@ -169,4 +176,8 @@ export class Predictor {
       { option: 'task', expected: this.tasks },
     )
   }
+}
+
+function isCut({ rows }: EncodedExample): boolean {
+  return rows.some(({ truncated }) => truncated)
 }

@@ -7,6 +7,7 @@
 import { join } from 'node:path'
 import { RunError } from '../errors.js'
 import { readSafetensors, toFloats, writeSafetensors, type FloatTensor } from '../formats/safetensors.js'
+import { wrongIdentityField, wrongPositionField } from './check_record.js'
 import type { FitState } from './fit.js'
 import type { RunIdentity } from './identity.js'
 import { runFiles, type Parameters } from './run.js'
@@ -62,24 +63,40 @@ export async function readCheckpoint(folder: string): Promise<Checkpoint> {
     read[key.slice(0, cut)]?.set(name, { shape: tensor.shape, data: toFloats(key, tensor) })
   }
   const { parameters, moment1, moment2, best } = read as Record<(typeof groups)[number], Map<string, FloatTensor>>
-  const position = parse<FitState>(file, 'position', metadata)
-  const identity = parse<RunIdentity>(file, 'identity', metadata)
+  const position = parse<FitState>(file, 'position', metadata, wrongPositionField)
+  const identity = parse<RunIdentity>(file, 'identity', metadata, wrongIdentityField)
   return {
     state: { parameters, moment1, moment2, step: position.step },
     best: best.size > 0 ? best : parameters,
     position,
     identity,
-    metricsBytes: Number(metadata.metrics_bytes ?? 0),
+    metricsBytes: readCount(file, 'metrics_bytes', metadata),
   }
 }
 
-function parse<T extends object>(file: string, key: string, metadata: Readonly<Record<string, string>>): T {
+function readCount(file: string, key: string, metadata: Readonly<Record<string, string>>): number {
+  const { [key]: text = '' } = metadata
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new RunError('ERR_RUN_FILE', `${file}: its "${key}" is not a whole number`, { file, field: key, found: text })
+}
+
+/** @param wrongField names what is missing in the object, or of a wrong type */
+function parse<T extends object>(
+  file: string,
+  key: string,
+  metadata: Readonly<Record<string, string>>,
+  wrongField: (value: Readonly<Record<string, unknown>>) => string | undefined,
+): T {
   let value: unknown
   try {
     value = JSON.parse(metadata[key] ?? '')
   } catch (cause) {
     throw new RunError('ERR_RUN_FILE', `${file}: its "${key}" is not valid JSON`, { file, field: key }, { cause })
   }
-  if (typeof value === 'object' && value !== null) return value as T
-  throw new RunError('ERR_RUN_FILE', `${file}: its "${key}" is not an object`, { file, field: key })
+  if (typeof value !== 'object' || value === null)
+    throw new RunError('ERR_RUN_FILE', `${file}: its "${key}" is not an object`, { file, field: key })
+  const wrong = wrongField({ ...value })
+  if (wrong === undefined) return value as T
+  const field = `${key}.${wrong}`
+  throw new RunError('ERR_RUN_FILE', `${file}: its "${field}" is missing or of a wrong type`, { file, field })
 }

@@ -3,6 +3,7 @@ import type { Columns, DataSource } from '../data/example.js'
 import { readExamples } from '../data/readers/index.js'
 import { taskFamily } from '../data/tasks/index.js'
 import { checkKeys, wrongOption } from '../options.js'
+import { checkColumns, checkSignal, checkSource } from './data_options.js'
 import { fitRowsToModel } from './model_input.js'
 import { openRun, type OpenRunOptions } from './open_run.js'
 import { scoreRows } from './score.js'
@@ -35,6 +36,9 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   checkKeys('evaluate', options, ['run', 'data', 'columns', 'signal', 'backbone', 'device', 'threads'])
   const { run, data, columns, signal, backbone, device, threads } = options
   if (typeof run !== 'string' || run === '') throw wrongOption('run', 'the folder of a run', run)
+  checkSource('data', data)
+  checkColumns(columns)
+  checkSignal(signal)
   const { record, task, backbone: loaded, model } = await openRun(run, { backbone, device, threads })
   try {
     const examples = await readExamples(data, { columns, fields: taskFamily(task.kind).fields })

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Backbone } from '../backbone/backbone.js'
+import { isBackbone, type Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
 import { isPortableName } from '../backbone/names.js'
 import { loadTask, type Task } from '../data/tasks/index.js'
@@ -33,6 +33,9 @@ export interface OpenRun {
  * @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_*; DeviceError
  */
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
+  const { backbone: given } = options
+  if (given !== undefined && (typeof given === 'string' ? given === '' : !isBackbone(given)))
+    throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', given)
   resolveThreads(options.threads)
   resolveDevice(options.device)
   const record = await readRecord(folder)

@@ -8,6 +8,7 @@ import { RunError } from '../errors.js'
 import { writeAtomic } from '../formats/atomic.js'
 import { decodeSafetensors, encodeSafetensors, toFloats, type FloatTensor } from '../formats/safetensors.js'
 import { packageVersion } from '../version.js'
+import { wrongRecordField } from './check_record.js'
 import type { EpochRecord, BestEpoch, Throughput } from './fit.js'
 import type { RunData } from './identity.js'
 import type { ParameterCount } from './progress.js'
@@ -96,7 +97,7 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
 }
 
 /** Writes the trained tensors. @returns what run.json says of the file */
-export async function writeAdapter(
+async function writeAdapter(
   folder: string,
   parameters: Parameters,
   task: TaskRecord,
@@ -128,7 +129,7 @@ export async function readRecord(folder: string): Promise<RunRecord> {
   } catch (cause) {
     throw new RunError('ERR_RUN_RECORD', `${file}: not valid JSON: ${(cause as Error).message}`, { file }, { cause })
   }
-  if (record?.format !== 1 || !record.task || !record.options || !record.backbone) {
+  if (record?.format !== 1) {
     throw new RunError(
       'ERR_RUN_RECORD',
       `${file}: not the record of a run that this version can read (format ${String(record?.format)}, expected 1)`,
@@ -138,6 +139,13 @@ export async function readRecord(folder: string): Promise<RunRecord> {
         expected: 1,
       },
     )
+  }
+  const field = wrongRecordField({ ...record })
+  if (field !== undefined) {
+    throw new RunError('ERR_RUN_RECORD', `${file}: damaged: its "${field}" is missing or of a wrong type`, {
+      file,
+      field,
+    })
   }
   return record as RunRecord
 }

@@ -1,5 +1,6 @@
 import { seedWords } from '../adapters/init.js'
 import type { AdapterReport } from '../adapters/houlsby.js'
+import { isBackbone } from '../backbone/backbone.js'
 import { unpackRows, type PackedRows } from '../data/pack.js'
 import { heads } from '../heads/index.js'
 import { wrongOption } from '../options.js'
@@ -40,7 +41,7 @@ export async function openModel(
   const threads = resolveThreads(options.threads)
   const { isa } = resolveDevice(options.device)
   const { backbone } = options
-  if (!backbone?.imported?.graph) throw wrongOption('backbone', 'what loadBackbone() gives', backbone)
+  if (!isBackbone(backbone)) throw wrongOption('backbone', 'what loadBackbone() gives', backbone)
   const { entries, layout, initial, adapters } = compile(backbone.imported, model)
   const weights = backbone.weights(isa)
   const session = await Session.create({ entries, layout, weights, seed: seedWords(model.seed), threads })

@@ -1,12 +1,13 @@
 import { presetNames, presets, type PresetName } from '../adapters/presets.js'
 import type { AdapterOptions } from '../adapters/houlsby.js'
 import type { Trainable } from '../adapters/trainable.js'
-import type { Backbone } from '../backbone/backbone.js'
+import { isBackbone, type Backbone } from '../backbone/backbone.js'
 import type { Columns, DataSource } from '../data/example.js'
 import { taskFamily, type TaskKind, type TaskOptions } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
 import { heads } from '../heads/index.js'
 import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
+import { checkColumns, checkSignal, checkSource } from './data_options.js'
 import type { OutputMode } from './output.js'
 import { largestFloat } from './optimizer.js'
 import type { ProgressListener } from './progress.js'
@@ -145,13 +146,13 @@ const known: readonly (keyof TrainOptions)[] = [
  * @throws OptionError ERR_OPTION naming the option; a misspelt one gets the right name
  */
 export function resolveTrainOptions(options: TrainOptions): TrainSettings {
-  if (typeof options !== 'object' || options === null) throw wrongOption('options', 'an object', options)
   checkKeys('train', options, known)
   checkRequired(options)
   const preset = options.preset === undefined ? undefined : presets[checkChoice('preset', options.preset, presetNames)]
   const { epochs = 3, batchSize = 32, learningRate = 1e-3, seed = 0 } = options
   const trainer = trainerOptions(options, preset)
-  const task = typeof options.task === 'object' ? options.task : { kind: options.task ?? 'classification' }
+  const { task: given = 'classification' } = options
+  const task = typeof given === 'object' && given !== null ? given : { kind: given }
   const metric = checkTask(task, options.metric)
   // Adapters, trained parts, optimizer, dropout and the like: the trainer's own rules.
   resolveTrainerOptions({
@@ -165,9 +166,7 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
     trainer,
     epochs: checkNumber('epochs', epochs, count),
     batchSize: checkNumber('batchSize', batchSize, count),
-    learningRate: checkNumber('learningRate', checkNumber('learningRate', learningRate, { above: 0 }), {
-      most: largestFloat,
-    }),
+    learningRate: checkNumber('learningRate', learningRate, { above: 0, most: largestFloat }),
     warmup: checkNumber('warmup', options.warmup ?? preset?.warmup ?? 0.1, { least: 0, most: 1 }),
     schedule: checkChoice('schedule', options.schedule ?? preset?.schedule ?? 'linear', schedules),
     maxLength: optionalCount('maxLength', options.maxLength),
@@ -232,24 +231,17 @@ function everyPlace(dropout: NonNullable<TrainOptions['dropout']>): NonNullable<
 }
 
 function checkRequired(options: TrainOptions): void {
-  const { backbone, train, validation, output, columns = {}, signal, onProgress } = options
-  const isBackbone = typeof backbone === 'string' ? backbone !== '' : typeof backbone === 'object' && backbone !== null
-  if (!isBackbone) throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', backbone)
-  if (!isSource(train)) throw wrongOption('train', 'a data file or rows { text, textPair, label }', train)
-  if (validation !== undefined && !isSource(validation))
-    throw wrongOption('validation', 'a data file or rows { text, textPair, label }', validation)
+  const { backbone, train, validation, output, columns, signal, onProgress } = options
+  if (typeof backbone === 'string' ? backbone === '' : !isBackbone(backbone))
+    throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', backbone)
+  checkSource('train', train)
+  if (validation !== undefined) checkSource('validation', validation)
   if (typeof output !== 'string' || output === '') throw wrongOption('output', 'the folder to write to', output)
-  checkKeys('columns', columns, ['text', 'textPair', 'label'])
+  checkColumns(columns)
   checkMode(options)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongOption('signal', 'an AbortSignal', signal)
+  checkSignal(signal)
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw wrongOption('onProgress', 'a function', onProgress)
-}
-
-/** True for what readExamples takes. */
-function isSource(source: unknown): source is DataSource {
-  if (typeof source === 'string') return source !== ''
-  return typeof source === 'object' && source !== null && (Symbol.iterator in source || Symbol.asyncIterator in source)
 }
 
 function checkTask(task: TaskOptions, metric: string | undefined): string | undefined {

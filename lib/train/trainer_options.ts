@@ -77,7 +77,7 @@ export function resolveTrainerOptions(options: TrainerOptions): ResolvedModel {
   const { task, head = {}, seed = 0, device = 'auto', precision = 'auto' } = options
   checkKeys('head', head, ['pool', 'initialStd'])
   checkChoice('device', device, devices)
-  checkChoice('precision', precision, ['auto', 'float32', 'fp32'])
+  checkChoice('precision', precision, ['auto', 'float32'])
   const trainable = resolveTrainable(options.trainable)
   const adapter = resolveAdapter(options.adapter)
   return {
@@ -93,7 +93,7 @@ export function resolveTrainerOptions(options: TrainerOptions): ResolvedModel {
   }
 }
 
-export function resolveTask(task: TaskKind | TrainerTask): { kind: TaskKind; outputs: number } {
+function resolveTask(task: TaskKind | TrainerTask): { kind: TaskKind; outputs: number } {
   const given: TrainerTask = typeof task === 'string' ? { kind: task } : task
   if (typeof given !== 'object' || given === null)
     throw wrongOption('task', `one of ${taskKinds.join(', ')}, or { kind, outputs }`, task)

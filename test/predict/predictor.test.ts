@@ -25,6 +25,17 @@ test('calls at once take their turns, and give what they give one by one', async
   await predictor.dispose()
 })
 
+test('a text that is cut is told', async (t) => {
+  const predictor = await load(t)
+  const [short, long] = await predictor.predict([
+    { text: 'red', task: 'one' },
+    { text: 'red '.repeat(40), task: 'one' },
+  ])
+  t.false('truncated' in short!)
+  t.true(long!.truncated)
+  await predictor.dispose()
+})
+
 test('a refused call holds up none of the others', async (t) => {
   const predictor = await load(t)
   const [first, wrong, last] = [

@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { evaluate, train, Trainer } from '../../lib/index.js'
+import { evaluate, Predictor, train, Trainer, type EvaluateOptions } from '../../lib/index.js'
 import { resolveDevice } from '../../lib/runtime/device.js'
 import { openRun } from '../../lib/train/open_run.js'
 import { colourRows, temporaryFolder, tinyBackbone } from '../support/folder.js'
@@ -27,6 +27,9 @@ const wrong: readonly [what: string, change: (record: Json, options: Json) => vo
   ['a layer that the model lacks', (_, options) => (options['adapter'] = { size: 4, layers: [7] }), /layer 7/],
   ['a length that is text', (_, options) => (options['maxLength'] = '16'), /maxLength.*not "16"/],
   ['pairs that are neither true nor false', (_, options) => delete options['pair'], /pair/],
+  ['no data', (record) => delete record['data'], /"data\.train"/],
+  ['no device', (record) => delete record['device'], /"device\.isa"/],
+  ['versions that are a word', (record) => (record['versions'] = '1'), /"versions/],
   ['a backbone without a path', (record) => (record['backbone'] = { sha256: '' }), /backbone\.path/],
 ]
 
@@ -54,6 +57,26 @@ test("the caller's own options are told first, as options", async (t) => {
     code: 'ERR_OPTION',
     message: /did you mean "cpu"/,
   })
+})
+
+test('evaluate and Predictor check their options before they open anything', async (t) => {
+  const run = join(await temporaryFolder(t), 'absent')
+  const wrong: readonly [object, RegExp][] = [
+    [{ data: undefined }, /"data"/],
+    [{ data: {} }, /"data"/],
+    [{ columns: null }, /columns.*null/],
+    [{ columns: { txt: 'a' } }, /did you mean "text"/],
+    [{ signal: 5 }, /"signal"/],
+    [{ backbone: {} }, /"backbone"/],
+    [{ backbone: null }, /"backbone"/],
+  ]
+  for (const [more, message] of wrong) {
+    const options = { run, data: [], ...more } as EvaluateOptions
+    await t.throwsAsync(evaluate(options), { code: 'ERR_OPTION', message }, JSON.stringify(more))
+  }
+  await t.throwsAsync(Predictor.load(run, { backbone: {} as never }), { code: 'ERR_OPTION', message: /"backbone"/ })
+  for (const folders of [[5], [''], [], 5])
+    await t.throwsAsync(Predictor.load(folders as never), { code: 'ERR_OPTION', message: /folder of a run/ })
 })
 
 test('a run that is opened pays for inference alone', async (t) => {

@@ -72,6 +72,29 @@ test('a checkpoint keeps the state, the position, the identity and the best epoc
   await t.throwsAsync(readCheckpoint(folder), { code: 'ERR_RUN_FILE' })
 })
 
+test('a checkpoint whose position, identity or length of the log is damaged', async (t) => {
+  const folder = await temporaryFolder(t)
+  const state = { step: 6, parameters: tensors(1), moment1: tensors(2), moment2: tensors(3) }
+  const spent = { steps: 6, rows: 48, tokens: 400, milliseconds: 7.25 }
+  const { task, options, data } = record
+  const whole = {
+    state,
+    position: { epoch: 2, step: 6, history: [], spent },
+    identity: { backbone: '00', task, options, data },
+    metricsBytes: 1234,
+  }
+  const wrong: readonly [object, RegExp][] = [
+    [{ position: { ...whole.position, step: -1 } }, /"position\.step"/],
+    [{ position: { ...whole.position, spent: {} } }, /"position\.spent"/],
+    [{ identity: { ...whole.identity, data: {} } }, /"identity\.data\.train"/],
+    [{ metricsBytes: NaN }, /"metrics_bytes"/],
+  ]
+  for (const [more, message] of wrong) {
+    await writeCheckpoint(folder, { ...whole, ...more })
+    await t.throwsAsync(readCheckpoint(folder), { code: 'ERR_RUN_FILE', message })
+  }
+})
+
 test('another safetensors file is no checkpoint', async (t) => {
   const folder = await temporaryFolder(t)
   await finishRun(folder, record, tensors(1))
