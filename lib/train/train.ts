@@ -2,7 +2,7 @@ import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
 import { checkPairs, isPair, makeDataset } from '../data/dataset.js'
 import { readExamples } from '../data/readers/index.js'
-import { taskFamily } from '../data/tasks/index.js'
+import { taskFamily, type TaskKind } from '../data/tasks/index.js'
 import { checkChoice } from '../options.js'
 import { resolveDevice } from '../runtime/device.js'
 import { execute, type Prepared, type TrainResult } from './execute.js'
@@ -83,9 +83,15 @@ async function loadData(
   const cut = train.truncated + (validation?.truncated ?? 0)
   if (cut > 0) {
     const rows = train.inputIds.length + (validation?.inputIds.length ?? 0)
-    const how = task.kind === 'span' ? 'their questions to half of that' : 'the longer text first'
-    const message = `${cut} of ${rows} rows are longer than ${maxLength} tokens and were cut, ${how}`
+    const message = `${cut} of ${rows} rows ${describeCut(task.kind, maxLength)}`
     emit({ kind: 'warning', code: 'WARN_TRUNCATED', message })
   }
   return { task, train, validation, pair: isPair(examples) }
+}
+
+/** What was cut of a row: not the same in each kind of task. */
+function describeCut(kind: TaskKind, maxLength: number): string {
+  if (kind === 'span') return `have a question that is longer than half of ${maxLength} tokens and was cut`
+  if (kind === 'token') return `have a word that is longer than ${maxLength} tokens and was cut`
+  return `are longer than ${maxLength} tokens and were cut, the longer text first`
 }
