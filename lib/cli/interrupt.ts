@@ -1,3 +1,4 @@
+import { basename, dirname, parse, relative } from 'node:path'
 import type { ProgressView } from './progress.js'
 
 type Signal = 'SIGINT' | 'SIGTERM'
@@ -47,10 +48,21 @@ export function listenForInterrupts(progress: Pick<ProgressView, 'say' | 'stop'>
   return { signal: controller.signal, stop }
 }
 
-/** The command that was given, with `--resume`, to be pasted into a shell. */
-export function resumeCommand(given: readonly string[]): string {
+/**
+ * The command that was given, with `--resume`, to be pasted into a shell.
+ * @param script what Node.js runs
+ */
+export function resumeCommand(given: readonly string[], script: string): string {
   const words = given.filter((word) => word !== '--overwrite' && word !== '--resume')
-  return ['onnx-adapters', ...words, '--resume'].map(quote).join(' ')
+  return [...startOf(script), ...words, '--resume'].map(quote).join(' ')
+}
+
+/** The words that start this program as it was started: by its own name, by npx, or as a script. */
+function startOf(script: string): string[] {
+  if (parse(script).name === 'onnx-adapters')
+    return basename(dirname(script)) === '.bin' ? ['npx', 'onnx-adapters'] : ['onnx-adapters']
+  const near = relative(process.cwd(), script)
+  return ['node', near.startsWith('..') ? script : near]
 }
 
 function quote(word: string): string {

@@ -47,7 +47,8 @@ export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-/** The message of an error, with its stack where asked; and the exit code: 2 for wrong usage, else 1. */
+/** The message of an error, with its stack where asked; and the exit code: 2 for wrong usage, which ERR_OPTION
+ * alone is, else 1. */
 export function reportError(error: unknown, debug: boolean): 1 | 2 {
   const known = error instanceof OnnxAdaptersError
   const name = known ? `${error.code}: ` : ''

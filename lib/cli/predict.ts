@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import type { Columns, TextInput, WordsInput } from '../data/example.js'
+import type { Fields } from '../data/fields.js'
 import { dataFiles, isDataFile, readExamples } from '../data/readers/index.js'
 import { readLines } from '../data/readers/lines.js'
 import { taskFamily } from '../data/tasks/index.js'
@@ -11,7 +12,7 @@ import { Predictor, type Prediction } from '../predict/predictor.js'
 import type { Device } from '../runtime/device.js'
 import { runFiles } from '../train/run.js'
 import * as parse from './arguments.js'
-import { print, type CommonOptions } from './io.js'
+import { log, print, type CommonOptions } from './io.js'
 
 interface PredictFlags {
   readonly input?: string
@@ -36,12 +37,13 @@ export function predictCommand(): Command {
     .option('--device <name>', 'auto, cpu, cuda (default: auto)')
     .option('--threads <n>', '(default: all)', parse.number)
     .action(async (words: string[], flags: PredictFlags, command: Command) => {
-      const { json = false } = command.optsWithGlobals<CommonOptions>()
+      const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
       const { input, textColumn, textPairColumn, backbone, device, threads } = flags
       const { runs, texts } = splitArguments(words, input !== undefined)
       await using predictor = await Predictor.load(runs, { backbone, device, threads })
       const columns = { text: textColumn, textPair: textPairColumn }
       const rows = input === undefined ? fromList(texts) : readInput(input, columns, predictor)
+      let cut = 0
       for await (const inputs of groups(rows)) {
         const asked = inputs.flatMap((row) => predictor.tasks.map((task) => ({ ...row, task })))
         const predictions = await predictor.predict(asked)
@@ -49,7 +51,9 @@ export function predictCommand(): Command {
           await print(
             describeRow(inputs[Math.floor(i / predictor.tasks.length)]!, prediction, json, predictor.tasks.length > 1),
           )
+        cut += predictions.filter(({ truncated }) => truncated).length
       }
+      if (cut > 0 && !quiet) log(`warning: ${cut} texts were cut to the length of training`)
     })
 }
 
@@ -79,7 +83,7 @@ async function* fromList(texts: readonly string[]): AsyncGenerator<Row> {
 
 async function* readInput(file: string, columns: Columns, predictor: Predictor): AsyncGenerator<Row> {
   if (isDataFile(file)) {
-    const { fields } = taskFamily(predictor.kind(predictor.tasks[0]!))
+    const fields = commonFields(predictor)
     for (const { text, textPair, words } of await readExamples(file, { fields, columns, needsLabel: false }))
       yield words ? { tokens: words } : { text, textPair }
     return
@@ -89,6 +93,20 @@ async function* readInput(file: string, columns: Columns, predictor: Predictor):
     const [text = '', textPair] = line.split('\t')
     yield { text, textPair }
   }
+}
+
+/** The columns that all runs read. @throws OptionError ERR_OPTION where they read different ones */
+function commonFields(predictor: Predictor): Fields {
+  const [first = '', ...others] = predictor.tasks
+  const fieldsOf = (task: string) => taskFamily(predictor.kind(task)).fields
+  const other = others.find((task) => fieldsOf(task) !== fieldsOf(first))
+  if (other === undefined) return fieldsOf(first)
+  const kinds = [first, other].map((task) => `"${task}" (${predictor.kind(task)})`).join(' and ')
+  throw new OptionError(
+    'ERR_OPTION',
+    `predict: ${kinds} read different columns of a data file: predict with each of them by itself`,
+    { option: 'input', expected: 'runs of one kind' },
+  )
 }
 
 async function* groups(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {

@@ -107,7 +107,7 @@ export function trainCommand(): Command {
     .option('--max-length <n>', 'tokens a row may have; longer rows are cut (default: 128)', parse.number)
     .option('--seed <n>', 'the same seed gives the same run (default: 0)', parse.number)
     .option('--device <name>', 'auto, cpu, cuda (default: auto)')
-    .option('--precision <name>', '(default: auto)')
+    .option('--precision <name>', 'auto, float32 (default: auto)')
     .option('--threads <n>', '(default: all)', parse.number)
     .option('--metric <name>', "picks the best epoch (default: the task's)")
     .option('--early-stopping <n>', 'stop after n epochs without a better one', parse.number)
@@ -159,7 +159,7 @@ async function run(flags: TrainFlags, command: Command): Promise<void> {
 
 function describeInterrupt(output: string, kept: number | undefined): string {
   if (kept === undefined) return 'interrupted before the first step: nothing has changed'
-  return `interrupted: ${output} holds all ${count(kept)} steps done so far. Go on with:\n  ${resumeCommand(process.argv.slice(2))}`
+  return `interrupted: ${output} holds all ${count(kept)} steps done so far. Go on with:\n  ${resumeCommand(process.argv.slice(2), process.argv[1] ?? '')}`
 }
 
 /** Nested options are flat on the command line. Values are checked by train(), so types are only asserted here. */

@@ -85,9 +85,9 @@ for (const [signal, code] of [
     t.true(text.stderr.includes(`holds all ${step.toLocaleString('en-US')} steps`), text.stderr)
 
     // The command as it stands, in a shell.
-    const command = /^ {2}onnx-adapters (train .* --resume)$/m.exec(text.stderr)![1]!
+    const command = /^ {2}(node \S+ train .* --resume)$/m.exec(text.stderr)![1]!
     t.notRegex(command, /--overwrite/)
-    const resumed = run('sh', ['-c', `"${process.execPath}" "${main}" ${command}`])
+    const resumed = run('sh', ['-c', command])
     t.is(await resumed.ended, 0, resumed.text.stderr)
     t.regex(resumed.text.stderr, /going on after step/)
     const whole = join(folder, 'whole')
@@ -128,8 +128,10 @@ test('before the first step nothing is written', async (t) => {
 })
 
 test('the command to go on', (t) => {
-  t.is(
-    resumeCommand(['train', '--output', "it's here", '--labels', 'a,b', '--overwrite', '--resume', '--task', '$x']),
-    `onnx-adapters train --output 'it'\\''s here' --labels a,b --task '$x' --resume`,
-  )
+  const given = ['train', '--output', "it's here", '--labels', 'a,b', '--overwrite', '--resume', '--task', '$x']
+  const words = `train --output 'it'\\''s here' --labels a,b --task '$x' --resume`
+  t.is(resumeCommand(given, '/usr/bin/onnx-adapters'), `onnx-adapters ${words}`)
+  t.is(resumeCommand(given, '/project/node_modules/.bin/onnx-adapters'), `npx onnx-adapters ${words}`)
+  t.is(resumeCommand(given, join(process.cwd(), 'dist', 'main.js')), `node ${join('dist', 'main.js')} ${words}`)
+  t.is(resumeCommand(given, '/else where/main.js'), `node '/else where/main.js' ${words}`)
 })
