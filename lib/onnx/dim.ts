@@ -95,13 +95,3 @@ export function product(dims: readonly MaybeDim[]): MaybeDim {
   }
   return result
 }
-
-export function printShape(shape: readonly MaybeDim[] | undefined): string {
-  if (!shape) return '[?]'
-  const print = (dim: MaybeDim) => {
-    if (dim === undefined) return '?'
-    if (typeof dim === 'number') return String(dim)
-    return (dim.factor === 1 ? dim.names : [dim.factor, ...dim.names]).join('·')
-  }
-  return `[${shape.map(print).join(', ')}]`
-}
