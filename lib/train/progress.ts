@@ -80,7 +80,7 @@ export function running<T>(work: (emit: ProgressListener) => Promise<T>, onProgr
       () => queue.end(),
       (error: unknown) => queue.end(error),
     )
-    return queue.iterate()
+    return queue.iterate(() => queues.delete(queue))
   }
   return Object.assign(result, { [Symbol.asyncIterator]: iterate })
 }
@@ -102,12 +102,17 @@ class EventQueue {
     this.wake()
   }
 
-  async *iterate(): AsyncGenerator<ProgressEvent> {
-    for (;;) {
-      yield* this.waiting.splice(0)
-      if (this.waiting.length > 0) continue
-      if (this.ended) break
-      await new Promise<void>((resolve) => (this.wake = resolve))
+  /** @param left called when nobody reads any more, as after a `break` */
+  async *iterate(left: () => void): AsyncGenerator<ProgressEvent> {
+    try {
+      for (;;) {
+        yield* this.waiting.splice(0)
+        if (this.waiting.length > 0) continue
+        if (this.ended) break
+        await new Promise<void>((resolve) => (this.wake = resolve))
+      }
+    } finally {
+      left()
     }
     if (this.error !== undefined) throw this.error
   }

@@ -1,5 +1,7 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import test from 'ava'
-import { running, type ProgressEvent } from '../../lib/train/progress.js'
+import { running, type ProgressEvent, type ProgressListener } from '../../lib/train/progress.js'
 
 const event = (step: number): ProgressEvent => ({ kind: 'checkpoint', epoch: 1, step })
 const later = () => new Promise((resolve) => setImmediate(resolve))
@@ -47,4 +49,39 @@ test('a failure ends the iteration with the same error', async (t) => {
   }
   t.is(await t.throwsAsync(iterate()), failure)
   t.deepEqual(seen, [event(1)])
+})
+
+/** In a function of its own, whose frame is gone before anything is collected. */
+function emitLate(emit: ProgressListener): WeakRef<ProgressEvent> {
+  const late = event(2)
+  emit(late)
+  return new WeakRef(late)
+}
+
+test('nothing is kept for a consumer that has left', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  let emitted: WeakRef<ProgressEvent> | undefined
+  let go = () => {}
+  const left = new Promise<void>((resolve) => (go = resolve))
+  let end = () => {}
+  const ended = new Promise<void>((resolve) => (end = resolve))
+  const run = running(async (emit) => {
+    await later()
+    emit(event(1))
+    await left
+    emitted = emitLate(emit)
+    await ended
+  })
+  for await (const each of run) {
+    t.deepEqual(each, event(1))
+    break
+  }
+  go()
+  for (let turn = 0; turn < 5; turn++) await later()
+  collect()
+  t.truthy(emitted)
+  t.is(emitted!.deref(), undefined)
+  end()
+  await run
 })
