@@ -112,10 +112,10 @@ const models: Readonly<Record<string, { spoil: Spoil; error: RegExp }>> = {
 const options: Readonly<Record<string, { flags: readonly string[]; error: RegExp }>> = {
   'an unknown option': { flags: ['--learning-rat', '1'], error: /--learning-rat.*\n.*Did you mean --learning-rate/ },
   'an adapter of size 0': { flags: ['--adapter-size', '0'], error: /ERR_OPTION: .*adapter\.size.*at least 1.*not 0/ },
-  'a learning rate of 0': { flags: ['--learning-rate', '0'], error: /ERR_OPTION: .*learningRate.*above 0, not 0/ },
+  'a learning rate of 0': { flags: ['--learning-rate', '0'], error: /ERR_OPTION: .*learningRate.*above 0.*not 0/ },
   'a negative learning rate': {
     flags: ['--learning-rate', '-1'],
-    error: /ERR_OPTION: .*learningRate.*above 0, not -1/,
+    error: /ERR_OPTION: .*learningRate.*above 0.*not -1/,
   },
   'a learning rate of NaN': { flags: ['--learning-rate', 'NaN'], error: /--learning-rate.*'NaN' is invalid/ },
   'a learning rate in words': { flags: ['--learning-rate', 'fast'], error: /--learning-rate.*Expected a number/ },
