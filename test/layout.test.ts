@@ -50,6 +50,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ops: ['errors', 'ir'],
   ...Object.fromEntries(compiler.map((name) => [name, base])),
   ...Object.fromEntries(data.map((name) => [name, ['errors', 'options', ...data]])),
+  // Models are files too, and files are written in one way.
+  onnx: [...base, 'formats'],
   runtime: [...base, ...compiler],
   train: [...base, ...compiler, ...data, ...outer, 'runtime', 'version'],
   ...Object.fromEntries(

@@ -2,10 +2,11 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BackboneError } from '../errors.js'
+import { writeAt } from '../formats/atomic.js'
 import { isStorageError } from './storage.js'
 
 /** A file as its publisher describes it. */
@@ -109,14 +110,6 @@ async function bringBytes(file: RemoteFile, partial: string, options: DownloadOp
   }
   // An empty file has no byte to ask for.
   if (file.bytes === 0) await (await open(partial, 'w')).close()
-}
-
-/** A disk that fills up takes a part of what it is given, and says so only when it is asked again. */
-async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done)
-    done += bytesWritten
-  }
 }
 
 function cutShort(file: RemoteFile, done: number): BackboneError {

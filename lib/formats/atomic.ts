@@ -1,28 +1,50 @@
+import { randomInt } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { RunError } from '../errors.js'
+import { atExit } from './exit.js'
+import { describeCode } from './system_codes.js'
+
+/** As writeAtomicWith, of content that is at hand. @param parts written one after the other */
+export async function writeAtomic(file: string, ...parts: readonly (string | Uint8Array)[]): Promise<void> {
+  await writeAtomicWith(file, async (handle) => {
+    for (const part of parts) await handle.writeFile(part)
+  })
+}
 
 /**
  * Writes a file so that whoever looks sees the old content or the whole new one: a temporary name in the same folder,
  * synced, renamed, and the folder synced. The rename is the commit point; before it the old file is as it was, and a
  * failure leaves nothing beside it.
- * @param parts written one after the other
+ * @param write fills the file; an error of its own, such as of a source that it reads, comes through as it is
  * @throws RunError ERR_RUN_WRITE with `details.reason`, the system's code (ENOSPC, EROFS, ...)
  */
-export async function writeAtomic(file: string, ...parts: readonly (string | Uint8Array)[]): Promise<void> {
+export async function writeAtomicWith(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const temporary = temporaryName(file)
-  removeAtExit(temporary)
+  const forget = atExit(() => rmSync(temporary, { force: true }))
   try {
-    await writeSynced(temporary, parts)
+    await fillSynced(temporary, write)
     await rename(temporary, file)
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
-    throw writeError(file, cause)
+    throw isWriteFailure(cause) ? writeError(file, cause) : cause
   } finally {
-    underWay.delete(temporary)
+    forget()
   }
   await syncFolder(dirname(file))
+}
+
+/** Of one call, in bytes: the system takes no more than 2 GiB. */
+const largestWrite = 2 ** 30
+
+/** Writes all of the bytes at a place of the file: a disk that fills up takes a part of what it is given. */
+export async function writeAt(handle: FileHandle, bytes: Uint8Array, position = 0): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    const count = Math.min(bytes.byteLength - done, largestWrite)
+    const { bytesWritten } = await handle.write(bytes, done, count, position + done)
+    done += bytesWritten
+  }
 }
 
 /** True for a name that writeAtomic uses on the way; such a file without a living process belongs to nobody. */
@@ -30,34 +52,37 @@ export function isTemporary(name: string): boolean {
   return /^\..+\.\d+\.\d+\.tmp$/.test(name)
 }
 
+/** A name beside the file; the random number keeps two hosts apart whose processes have the same number. */
+export function temporaryName(file: string): string {
+  return join(dirname(file), `.${basename(file)}.${process.pid}.${randomInt(2 ** 47)}.tmp`)
+}
+
 /** The error for a file that the system refuses to write. */
 export function writeError(file: string, cause: unknown): RunError {
   const { code, message } = cause as NodeJS.ErrnoException
-  const why = reasons[code ?? ''] ?? message
-  return new RunError('ERR_RUN_WRITE', `${file}: cannot be written: ${why}`, { file, reason: code }, { cause })
+  const why = describeCode(code) ?? message
+  const advice = Object.hasOwn(advices, code ?? '') ? `: ${advices[code!]}` : ''
+  return new RunError('ERR_RUN_WRITE', `${file}: cannot be written: ${why}${advice}`, { file, reason: code }, { cause })
 }
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOSPC: 'no space is left on the device (ENOSPC): free some, or choose another place',
-  EDQUOT: 'the disk quota is used up (EDQUOT): free some space, or choose another place',
-  EROFS: 'the file system is read-only (EROFS): choose another place',
-  EACCES: 'there is no permission to write there (EACCES): choose another place, or change the permission',
-  EPERM: 'there is no permission to write there (EPERM): choose another place, or change the permission',
-  ENOENT: 'its folder is not there any more (ENOENT)',
-  ENOTDIR: 'a part of its path is a file, not a folder (ENOTDIR)',
+const advices: Readonly<Record<string, string>> = {
+  ENOSPC: 'free some, or choose another place',
+  EDQUOT: 'free some space, or choose another place',
+  EROFS: 'choose another place',
+  EACCES: 'choose another place, or change the permission',
+  EPERM: 'choose another place, or change the permission',
 }
 
-let writes = 0
-
-/** The process and a count keep two writes apart. */
-function temporaryName(file: string): string {
-  return join(dirname(file), `.${basename(file)}.${process.pid}.${writes++}.tmp`)
+/** A failure of the system, unless it is of a file that is read meanwhile. */
+function isWriteFailure(error: unknown): boolean {
+  const { code, errno, syscall } = (error ?? {}) as NodeJS.ErrnoException
+  return syscall !== 'read' && (errno !== undefined || describeCode(code) !== undefined)
 }
 
-async function writeSynced(file: string, parts: readonly (string | Uint8Array)[]): Promise<void> {
+async function fillSynced(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
   const handle = await open(file, 'w')
   try {
-    for (const part of parts) await handle.writeFile(part)
+    await write(handle)
     await handle.sync()
   } finally {
     await handle.close()
@@ -79,17 +104,4 @@ async function syncFolder(folder: string): Promise<void> {
   } catch (cause) {
     if (!cannotSync.includes((cause as NodeJS.ErrnoException).code ?? '')) throw writeError(folder, cause)
   }
-}
-
-const underWay = new Set<string>()
-let watching = false
-
-/** A process that exits in the middle of a write takes its temporary file along. */
-function removeAtExit(file: string): void {
-  underWay.add(file)
-  if (watching) return
-  watching = true
-  process.once('exit', () => {
-    for (const each of underWay) rmSync(each, { force: true })
-  })
 }

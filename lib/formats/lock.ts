@@ -9,10 +9,11 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { RunError } from '../errors.js'
-import { writeError } from './atomic.js'
+import { temporaryName, writeError } from './atomic.js'
+import { atExit } from './exit.js'
 
 export interface LockHolder {
   readonly pid: number
@@ -35,7 +36,7 @@ const attempts = 20
  */
 export async function acquireLock(file: string): Promise<Lock> {
   const own = describeSelf()
-  const temporary = join(dirname(file), `.${basename(file)}.${process.pid}.${parseInt(own.token.slice(0, 8), 16)}.tmp`)
+  const temporary = temporaryName(file)
   try {
     await writeFile(temporary, JSON.stringify(own))
     for (let i = 0; i < attempts; i++) {
@@ -61,11 +62,16 @@ export async function refuseHeld(file: string): Promise<void> {
 
 /** A lock that this process holds. */
 export class Lock {
+  private readonly forget: () => void
+
+  /** A process that exits takes its locks along; one that is killed leaves them to be taken over. */
   constructor(
     private readonly file: string,
     private readonly token: string,
   ) {
-    removeAtExit(file, token)
+    this.forget = atExit(() => {
+      if (existsSync(file) && readFileSync(file, 'utf8').includes(token)) rmSync(file)
+    })
   }
 
   /** @throws RunError ERR_RUN_BUSY where somebody has removed or replaced it */
@@ -75,7 +81,7 @@ export class Lock {
   }
 
   async release(): Promise<void> {
-    held.delete(this.file)
+    this.forget()
     if ((await readHolder(this.file))?.token === this.token) await rm(this.file, { force: true })
   }
 }
@@ -180,9 +186,7 @@ function birthOf(pid: number): string | undefined {
 function busy(file: string, holder: LockHolder | undefined): RunError {
   const folder = dirname(file)
   if (!holder) {
-    return new RunError('ERR_RUN_BUSY', `${folder}: its lock ${file} was taken away while a run was writing there`, {
-      file,
-    })
+    return new RunError('ERR_RUN_BUSY', `${folder}: its lock ${file} was taken away while it was held`, { file })
   }
   const { pid, host, since } = holder
   const own = pid === process.pid && host === hostname()
@@ -190,20 +194,7 @@ function busy(file: string, holder: LockHolder | undefined): RunError {
   const out = host === hostname() ? '' : `; if that process has ended, remove ${file}`
   return new RunError(
     'ERR_RUN_BUSY',
-    `${folder}: another run is writing there (${who}, since ${since}): wait for it, or choose another output${out}`,
+    `${folder}: is being written already (${who}, since ${since}): wait for it, or choose another place${out}`,
     { file, holder },
   )
-}
-
-const held = new Map<string, string>()
-let watching = false
-
-/** A process that exits takes its locks along; one that is killed leaves them to be taken over. */
-function removeAtExit(file: string, token: string): void {
-  held.set(file, token)
-  if (watching) return
-  watching = true
-  process.once('exit', () => {
-    for (const [each, own] of held) if (existsSync(each) && readFileSync(each, 'utf8').includes(own)) rmSync(each)
-  })
 }

@@ -2,9 +2,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import protobuf from 'protobufjs/minimal.js'
 import { OnnxImportError } from '../errors.js'
+import { writeAt, writeAtomicWith } from '../formats/atomic.js'
 import { type MessageSpec, modelSpec, type OnnxModel, type OnnxTensor, tensorSpec } from './schema.js'
 import { plainTensor } from './tensor.js'
-import { alignment, encodeMessage, maxBytes, writeAll, writeAtomically } from './write.js'
+import { alignment, encodeMessage, maxBytes } from './write.js'
 
 /** A tensor whose bytes are made while the file is written, so that a model of any size needs little memory. */
 export interface TensorSource {
@@ -29,7 +30,7 @@ const externalFrom = 1024
 /**
  * Writes a model whose initializers are the given tensors besides those it holds, and that is known to be of a certain
  * length before its content is: lengths come first in a protobuf file. Files are written as `writeModel` does.
- * @throws OnnxImportError ERR_ONNX_FORMAT where a tensor gives more or fewer bytes than it said
+ * @throws OnnxImportError ERR_ONNX_FORMAT where a tensor gives more or fewer bytes than it said; RunError ERR_RUN_WRITE
  */
 export async function writeModelStream(
   model: OnnxModel,
@@ -40,13 +41,13 @@ export async function writeModelStream(
   const { largestFile = maxBytes } = options
   const whole = new Layout(model, tensors)
   if (whole.bytes <= largestFile) {
-    await writeAtomically(path, (handle) => whole.write(handle))
+    await writeAtomicWith(path, (handle) => whole.write(handle))
     return
   }
   const location = `${basename(path)}_data`
   const small = tensors.filter(({ bytes }) => bytes < externalFrom)
   const moved: OnnxTensor[] = []
-  await writeAtomically(join(dirname(path), location), async (handle) => {
+  await writeAtomicWith(join(dirname(path), location), async (handle) => {
     let end = 0
     for (const tensor of tensors.filter(({ bytes }) => bytes >= externalFrom)) {
       const offset = Math.ceil(end / alignment) * alignment
@@ -56,7 +57,7 @@ export async function writeModelStream(
   })
   const graph = { ...model.graph!, initializer: [...model.graph!.initializer, ...moved] }
   const rest = new Layout({ ...model, graph }, small)
-  await writeAtomically(path, (handle) => rest.write(handle))
+  await writeAtomicWith(path, (handle) => rest.write(handle))
 }
 
 function externalTensor({ name, dims, dataType, bytes }: TensorSource, location: string, offset: number): OnnxTensor {
@@ -87,10 +88,10 @@ class Layout {
   }
 
   async write(handle: FileHandle): Promise<void> {
-    await writeAll(handle, this.#head)
+    await writeAt(handle, this.#head)
     let end = this.#head.length
     for (const { head, tensor } of this.#tensors) {
-      await writeAll(handle, head, end)
+      await writeAt(handle, head, end)
       end = await writeContent(handle, tensor, end + head.length)
     }
   }
@@ -122,7 +123,7 @@ function encode(spec: MessageSpec, message: object): Uint8Array {
 async function writeContent(handle: FileHandle, tensor: TensorSource, position: number): Promise<number> {
   let end = position
   for await (const part of tensor.content()) {
-    await writeAll(handle, part, end)
+    await writeAt(handle, part, end)
     end += part.byteLength
   }
   if (end - position !== tensor.bytes) {

@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import protobuf from 'protobufjs/minimal.js'
 import { OnnxImportError } from '../errors.js'
+import { writeAt, writeAtomic, writeAtomicWith } from '../formats/atomic.js'
 import { allTensors } from './external.js'
 import { type Int64, type MessageSpec, type OnnxModel, type OnnxTensor, type Scalar, modelSpec } from './schema.js'
 
@@ -35,22 +33,23 @@ export function encodeModel(model: OnnxModel): Uint8Array {
 /**
  * Writes a model file, and its external data where asked for: to temporary names, flushed, then renamed, the data
  * before the model that names it. A crash leaves the old files or the new ones.
+ * @throws RunError ERR_RUN_WRITE
  */
 export async function writeModel(model: OnnxModel, path: string, options: WriteOptions = {}): Promise<void> {
   const { external = false } = options
   if (!external) {
-    await writeAtomically(path, async (handle) => writeAll(handle, encodeModel(model)))
+    await writeAtomic(path, encodeModel(model))
     return
   }
   const { location = `${basename(path)}_data`, threshold = 1024 } = external === true ? {} : external
   const moved = new Map<OnnxTensor, { offset: number; length: number }>()
-  await writeAtomically(join(dirname(path), location), async (handle) => {
+  await writeAtomicWith(join(dirname(path), location), async (handle) => {
     let end = 0
     for (const tensor of allTensors(model)) {
       const bytes = tensor.rawData
       if (!bytes || bytes.byteLength < threshold) continue
       const offset = Math.ceil(end / alignment) * alignment
-      await writeAll(handle, bytes, offset)
+      await writeAt(handle, bytes, offset)
       end = offset + bytes.byteLength
       moved.set(tensor, { offset, length: bytes.byteLength })
     }
@@ -63,7 +62,7 @@ export async function writeModel(model: OnnxModel, path: string, options: WriteO
     const externalData = Object.entries(values).map(([key, value]) => ({ key, value }))
     return { ...rest, externalData, dataLocation: 1 }
   })
-  await writeAtomically(path, async (handle) => writeAll(handle, encodeModel(outside)))
+  await writeAtomic(path, encodeModel(outside))
 }
 
 /** A copy of the message tree in which tensors are exchanged; the bytes of tensors are shared. */
@@ -82,45 +81,6 @@ function replaceTensors(model: OnnxModel, exchange: (tensor: OnnxTensor) => Onnx
     return message
   }
   return walk(model, modelSpec) as OnnxModel
-}
-
-/** Writes a file to a temporary name, flushed, then renamed. */
-export async function writeAtomically(path: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`)
-  try {
-    const handle = await open(temporary, 'wx')
-    try {
-      await write(handle)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, path)
-    await syncDirectory(dirname(path))
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-}
-
-/** Makes the rename itself durable. */
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-/** All of the bytes, at a place of the file. */
-export async function writeAll(handle: FileHandle, bytes: Uint8Array, position = 0): Promise<void> {
-  let done = 0
-  while (done < bytes.byteLength) {
-    const count = Math.min(bytes.byteLength - done, 2 ** 30)
-    const { bytesWritten } = await handle.write(bytes, done, count, position + done)
-    done += bytesWritten
-  }
 }
 
 const wireOf: Record<Scalar, number> = { int32: 0, int64: 0, uint64: 0, float: 5, double: 1, string: 2, bytes: 2 }

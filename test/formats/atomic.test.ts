@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { isTemporary, writeAtomic } from '../../lib/formats/atomic.js'
+import { isTemporary, writeAt, writeAtomic, writeAtomicWith } from '../../lib/formats/atomic.js'
 import { temporaryFolder, writeFiles } from '../support/folder.js'
 import { failHandles } from '../support/full_disk.js'
 
@@ -19,7 +19,7 @@ test.serial('the whole new content, and nothing beside it', async (t) => {
 for (const [method, code, reason] of [
   ['writeFile', 'ENOSPC', /no space is left/],
   ['writeFile', 'EDQUOT', /quota/],
-  ['sync', 'EIO', /on purpose/],
+  ['sync', 'EIO', /does not answer/],
 ] as const) {
   test.serial(`${code} of ${method} leaves the old content, and nothing beside it`, async (t) => {
     const folder = await temporaryFolder(t)
@@ -40,6 +40,20 @@ test.serial('a name that cannot be taken', async (t) => {
   await writeFiles(folder, { file: '' })
   await t.throwsAsync(writeAtomic(join(folder, 'file', 'c'), 'text'), { code: 'ERR_RUN_WRITE', message: /is a file/ })
   t.deepEqual((await readdir(folder)).sort(), ['a', 'file'])
+})
+
+test.serial('a writer that fills the file itself, at places of its own', async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'a.txt')
+  await writeAtomicWith(file, async (handle) => {
+    await writeAt(handle, Buffer.from('cd'), 2)
+    await writeAt(handle, Buffer.from('ab'))
+  })
+  t.is(await readFile(file, 'utf8'), 'abcd')
+  const own = new RangeError('the source is too short')
+  t.is(await t.throwsAsync(writeAtomicWith(file, () => Promise.reject(own))), own)
+  t.is(await readFile(file, 'utf8'), 'abcd')
+  t.deepEqual(await readdir(folder), ['a.txt'])
 })
 
 test.serial('a folder that cannot be synced is no failure', async (t) => {
