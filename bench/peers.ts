@@ -9,13 +9,13 @@
  */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { resultJson } from '../lib/bench/json.js'
+import { describeMachine } from '../lib/bench/machine.js'
 import { writeAtomic } from '../lib/formats/atomic.js'
 import { jobName, roundJobs, type Job, type PeerWorkload } from './peers/jobs.js'
 import { measureMemory, measureRates, pythonVersions } from './peers/measure.js'
 import { PeerRecord, type PeersReport } from './peers/report.js'
 import { benchArguments } from './support/arguments.js'
-import { resultJson } from './support/json.js'
-import { machine } from './support/machine.js'
 
 const args = benchArguments({
   python: 'python3',
@@ -100,7 +100,7 @@ function report(complete: boolean): PeersReport {
     format: 1,
     kind: 'peers',
     what: 'training, real (not padded) tokens a second; all-MiniLM-L6-v2, batch 32, dropout 0.1, mean pooling, AdamW',
-    machine: machine(),
+    machine: describeMachine(),
     threads: Number(threads),
     settings: { rounds, milliseconds: Number(milliseconds), equalLength: Number(length), malloc },
     versions,

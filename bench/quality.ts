@@ -11,10 +11,10 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'n
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { describeMachine } from '../lib/bench/machine.js'
 import { loadBackbone, train, type Backbone, type TrainResult } from '../lib/index.js'
 import { ourRuns } from './quality/lines.js'
 import { dropoutOf, mainMetric, parseRecipes, recipeKey, taskRule, type Recipe } from './quality/recipe.js'
-import { machine } from './support/machine.js'
 import { modelOptions } from './support/model.js'
 
 const shared = path.resolve(process.env.ONNX_ADAPTERS_SHARED ?? '../shared')
@@ -105,7 +105,7 @@ function describeRun(recipe: Recipe, result: TrainResult, trainRows: number | un
     trainRows: trainRows ?? null,
     pool: args.pool,
     threads: Number(args.threads),
-    machine: machine(),
+    machine: describeMachine(),
   }
 }
 

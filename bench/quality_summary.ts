@@ -9,10 +9,10 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { resultJson } from '../lib/bench/json.js'
+import { describeMachine } from '../lib/bench/machine.js'
 import { ourRuns, torchRuns, torchTable, type QualityRun } from './quality/lines.js'
 import { printSummary, rule, summarise, type QualityReport, type QualitySummary } from './quality/summary.js'
-import { resultJson } from './support/json.js'
-import { machine } from './support/machine.js'
 
 const { values: args } = parseArgs({
   options: {
@@ -36,7 +36,7 @@ const report: QualityReport = {
   kind: 'quality',
   what: 'quality on dev sets, best epoch, points; all-MiniLM-L6-v2, batch 32',
   rule,
-  machine: last?.machine ?? machine(),
+  machine: last?.machine ?? describeMachine(),
   threads: last?.threads ?? 0,
   pool: last?.pool ?? '',
   ...summary,

@@ -7,10 +7,11 @@
  */
 import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
+import { describeMachine } from '../lib/bench/machine.js'
+import { quantile } from '../lib/bench/statistics.js'
 import { loadBackbone, Trainer } from '../lib/index.js'
 import type { LabelledRows } from '../lib/index.js'
-import { benchArguments, median } from './support/arguments.js'
-import { machine } from './support/machine.js'
+import { benchArguments } from './support/arguments.js'
 import { modelOptions } from './support/model.js'
 
 const args = benchArguments({
@@ -68,8 +69,8 @@ await trainer.dispose()
 console.log(
   JSON.stringify({
     ...args,
-    ...machine(),
-    tokensPerSecond: median(rates),
+    ...describeMachine(),
+    tokensPerSecond: quantile(rates, 0.5),
     best: Math.max(...rates),
     tokensPerStep,
     peakMiB: process.resourceUsage().maxRSS / 1024,

@@ -37,13 +37,14 @@ function stage(file: string): string {
 }
 
 const compiler = ['onnx', 'adapters', 'heads', 'autodiff', 'plan']
-const base = ['errors', 'options', 'ir', 'ops']
+const base = ['errors', 'options', 'table', 'ir', 'ops']
 const data = ['data', 'metrics', 'formats']
 const outer = ['backbone', 'bench', 'export', 'predict', 'serve', 'report']
 
 /** What each stage may import besides itself. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  table: [],
   options: ['errors'],
   version: ['runtime'],
   ir: ['errors'],

@@ -1,4 +1,5 @@
 import type { Machine } from '../../lib/bench/machine.js'
+import { table } from '../../lib/table.js'
 import { recipeKey, type Recipe } from './recipe.js'
 import type { QualityRun } from './lines.js'
 
@@ -137,22 +138,15 @@ export function printSummary({ comparisons, againstFull: full }: QualitySummary)
           '-',
         )
       : '-'
-  const lines = comparisons.map((each) => {
+  const rows = comparisons.map((each) => {
     const verdict = each.passes === undefined ? '' : each.passes ? 'passes' : 'FAILS'
     const difference =
       each.difference === undefined ? '' : `${each.difference.toFixed(2)} (allowed -${each.allowed!.toFixed(2)})`
-    return [
-      groupKey(each).padEnd(24),
-      text(each.ours).padEnd(20),
-      text(each.torch).padEnd(20),
-      difference.padEnd(24),
-      verdict,
-    ].join('')
+    return [groupKey(each), text(each.ours), text(each.torch), difference, verdict]
   })
-  const header = ['recipe'.padEnd(24), 'ours'.padEnd(20), 'torch'.padEnd(20), 'difference'].join('')
   const against = full.map(
     (each) =>
       `${each.adapters} against ${each.full}: ${each.difference.toFixed(2)} (allowed -1.00) ${each.passes ? 'passes' : 'FAILS'}`,
   )
-  return [header, ...lines, ...against].join('\n')
+  return [table([['recipe', 'ours', 'torch', 'difference'], ...rows]), ...against].join('\n')
 }

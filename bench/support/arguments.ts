@@ -7,9 +7,3 @@ export function benchArguments<T extends Record<string, string>>(defaults: T): T
   )
   return parseArgs({ options }).values as T
 }
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
-}

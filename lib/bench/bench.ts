@@ -6,14 +6,14 @@ import { shapes, type ShapeName } from './encoder.js'
 import { describeMachine, type Machine } from './machine.js'
 import { summariseSteps, type Rates } from './rates.js'
 import { significant } from './statistics.js'
-import { Subject, type BytesByKind, type StepTimes } from './subject.js'
+import { Subject, subjectModel, type BytesByKind, type StepTimes } from './subject.js'
 import { syntheticBackbone } from './synthetic.js'
 import { defaultModes, defaultSizes, makeVariants, type Variant } from './variant.js'
 import { makeWorkload, workloadNames, type Workload, type WorkloadName } from './workload.js'
 
 /** Options of `bench()`. */
 export interface BenchOptions {
-  /** A folder, an .onnx file, or a loaded backbone. @default random weights of `shape` */
+  /** A folder, an .onnx file, a name as `fetch` takes, or a loaded backbone. @default random weights of `shape` */
   readonly backbone?: string | Backbone
   /** @default 'minilm' */
   readonly shape?: ShapeName
@@ -111,7 +111,7 @@ export async function bench(options: BenchOptions = {}): Promise<BenchReport> {
     const key = `${workload.name} ${variant.name}`
     const kept = series.get(key) ?? { workload, variant, training: [], inference: [] }
     series.set(key, kept)
-    const turn = await takeTurn(backbone, kept, { device, threads }, (1000 * seconds) / rounds, options.signal)
+    const turn = await measureTurn(backbone, kept, { device, threads }, (1000 * seconds) / rounds, options.signal)
     roof = Math.max(roof, turn.roof)
     options.onProgress?.({
       done: i + 1,
@@ -127,7 +127,7 @@ export async function bench(options: BenchOptions = {}): Promise<BenchReport> {
     machine: describeMachine(device),
     threads,
     backbone: { name: backbone.name, layers, hidden, heads, feedForward, parameters },
-    settings: { batchSize, dropout: 0.1, pool: 'mean', seconds, rounds },
+    settings: { batchSize, ...subjectModel, seconds, rounds },
     roof: { flopsPerSecond: significant(roof), definition: roofDefinition },
     workloads: Object.fromEntries(workloads.map(({ name, description }) => [name, description])),
     results: [...series.values()].map((each) => describeSeries(each, roof)),
@@ -144,7 +144,7 @@ interface Series {
   trainedParameters?: number
 }
 
-async function takeTurn(
+async function measureTurn(
   backbone: Backbone,
   series: Series,
   options: { device: Device; threads: number },
@@ -202,12 +202,13 @@ const known: readonly (keyof BenchOptions)[] = [
   'onProgress',
 ]
 
-function resolveBenchOptions(options: BenchOptions) {
+/** @throws {OptionError} ERR_OPTION */
+export function resolveBenchOptions(options: BenchOptions) {
   checkKeys('bench', options, known)
   const { backbone, shape = 'minilm', workloads = workloadNames, sizes = defaultSizes, modes = defaultModes } = options
   const isBackbone = typeof backbone === 'string' ? backbone !== '' : backbone instanceof Backbone
   if (backbone !== undefined && !isBackbone)
-    throw wrongOption('backbone', 'a folder, an .onnx file or a loaded backbone', backbone)
+    throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', backbone)
   if (!Array.isArray(workloads) || workloads.length === 0)
     throw wrongOption('workloads', `at least one of ${workloadNames.join(', ')}`, workloads)
   const device = checkChoice('device', options.device ?? 'auto', devices)

@@ -8,7 +8,7 @@ import { layerNorm } from '../ops/layer_norm.js'
 import { linear } from '../ops/linear.js'
 import type { EncoderSource } from '../train/compile.js'
 
-export interface EncoderShape {
+export interface BertShape {
   readonly layers: number
   /** Width C. */
   readonly hidden: number
@@ -29,7 +29,7 @@ const bert = { vocabulary: 30522, positions: 512, tokenTypes: 2, pooler: true }
 export const shapes = {
   minilm: { layers: 6, hidden: 384, heads: 12, feedForward: 1536, ...bert },
   'bert-base': { layers: 12, hidden: 768, heads: 12, feedForward: 3072, ...bert },
-} as const satisfies Record<string, EncoderShape>
+} as const satisfies Record<string, BertShape>
 
 export type ShapeName = keyof typeof shapes
 
@@ -37,7 +37,7 @@ export type ShapeName = keyof typeof shapes
 export type ContentOf = (name: string, size: number) => Float32Array
 
 /** A post-LayerNorm BERT of this shape. */
-export function buildEncoder(shape: EncoderShape, contentOf: ContentOf, epsilon = 1e-12): EncoderSource {
+export function buildBert(shape: BertShape, contentOf: ContentOf, epsilon = 1e-12): EncoderSource {
   const { layers, hidden: C, heads, feedForward: F } = shape
   const nodes: Node[] = []
   const append = (node: Node): Value => {

@@ -1,3 +1,4 @@
+import { table } from '../table.js'
 import { phases, type Phase } from './phases.js'
 import type { BenchReport, BenchResult } from './bench.js'
 import { sum } from './statistics.js'
@@ -43,10 +44,18 @@ function ratesTable(results: readonly BenchResult[]): string {
     inference.rowsPerSecond.median.toFixed(1),
     percent(inference.shareOfRoof),
   ])
-  return columns([
-    ['', 'trained', 'train tokens/s', 'p10-p90', 'rows/s', 'of roof', 'infer tokens/s', 'rows/s', 'of roof'],
-    ...rows,
-  ])
+  const header = [
+    '',
+    'trained',
+    'train tokens/s',
+    'p10-p90',
+    'rows/s',
+    'of roof',
+    'infer tokens/s',
+    'rows/s',
+    'of roof',
+  ]
+  return table([header, ...rows], 'right')
 }
 
 function splitTable(results: readonly BenchResult[]): string {
@@ -58,7 +67,7 @@ function splitTable(results: readonly BenchResult[]): string {
       return milliseconds === undefined ? '-' : `${milliseconds.toFixed(1)} (${percent(split.share[phase]!)})`
     }),
   ])
-  return columns([['training step, ms', 'total', ...phases.map((phase) => headings[phase])], ...rows])
+  return table([['training step, ms', 'total', ...phases.map((phase) => headings[phase])], ...rows], 'right')
 }
 
 function bytesTable(results: readonly BenchResult[]): string {
@@ -75,15 +84,7 @@ function bytesTable(results: readonly BenchResult[]): string {
     const values = (Object.keys(names) as (keyof typeof names)[]).map((name) => bytes[name])
     return [variant, ...[...values, sum(values)].map((value) => (value / 2 ** 20).toFixed(1))]
   })
-  return columns([['memory, MiB', ...Object.values(names), 'all'], ...rows])
-}
-
-/** The first column to the left, the others to the right. */
-function columns(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)))
-  return rows
-    .map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '))
-    .join('\n')
+  return table([['memory, MiB', ...Object.values(names), 'all'], ...rows], 'right')
 }
 
 function whole(value: number): string {

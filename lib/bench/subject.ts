@@ -45,9 +45,12 @@ export interface SubjectOptions {
 /** The `step` and the `forward` of a trainer. */
 export type EntryName = 'step' | 'forward'
 
+/** What every variant has in common; the report says it. */
+export const subjectModel = { dropout: 0.1, pool: 'mean' } as const
+
 /**
- * A model that is measured: what a Trainer runs, on a session that times every op. Dropout 0.1, mean pooling, a head of
- * two classes.
+ * A model that is measured: what a Trainer runs, on a session that times every op. Its head has two
+ * classes.
  */
 export class Subject {
   readonly trainedParameters: number
@@ -73,8 +76,8 @@ export class Subject {
       ...variant.options,
       backbone,
       task: { kind: 'classification', outputs },
-      head: { pool: 'mean' },
-      dropout: 0.1,
+      head: { pool: subjectModel.pool },
+      dropout: subjectModel.dropout,
     })
     const { entries, layout, initial } = compileModel(backbone.imported, model)
     const sizes = workload.batches.map(({ inputIds }) => sum(inputIds.map((row) => row.length)))

@@ -2,14 +2,14 @@ import { philox } from '../adapters/philox.js'
 import { Backbone } from '../backbone/backbone.js'
 import { DataError } from '../errors.js'
 import type { ImportedEncoder } from '../onnx/import.js'
-import { buildEncoder, shapes, type ContentOf, type EncoderShape, type ShapeName } from './encoder.js'
+import { buildBert, shapes, type ContentOf, type BertShape, type ShapeName } from './encoder.js'
 
 /** A backbone of a published shape with random weights, in memory: speed does not depend on what the weights are. */
 export function syntheticBackbone(name: ShapeName): Backbone {
-  const shape: EncoderShape = shapes[name]
+  const shape: BertShape = shapes[name]
   let parameters = 0
   const content = randomContent()
-  const source = buildEncoder(shape, (tensor, size) => {
+  const source = buildBert(shape, (tensor, size) => {
     parameters += size
     return content(tensor, size)
   })

@@ -1,23 +1,26 @@
 import { access, constants } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { Command } from 'commander'
-import { bench, type BenchOptions, type BenchProgress } from '../bench/bench.js'
+import { bench, resolveBenchOptions, type BenchOptions, type BenchProgress } from '../bench/bench.js'
 import { shapes } from '../bench/encoder.js'
+import { resultJson } from '../bench/json.js'
 import { printBenchReport } from '../bench/print.js'
 import { workloadNames } from '../bench/workload.js'
 import { OptionError } from '../errors.js'
 import { writeAtomic } from '../formats/atomic.js'
 import * as parse from './arguments.js'
+import { bringWithProgress } from './fetch_progress.js'
 import { count, log, print, printJson, type CommonOptions } from './io.js'
 
-interface BenchFlags extends Omit<BenchOptions, 'signal' | 'onProgress'> {
+interface BenchFlags extends Omit<BenchOptions, 'backbone' | 'signal' | 'onProgress'> {
+  readonly backbone?: string
   readonly output?: string
 }
 
 export function benchCommand(): Command {
   return new Command('bench')
     .description('training and inference speed per adapter size, where the time goes, and memory')
-    .option('--backbone <path>', 'a folder with model.onnx, or an .onnx file (default: random weights)')
+    .option('--backbone <path>', 'a folder with model.onnx, an .onnx file, or a name (default: random weights)')
     .option('--shape <name>', `of the random weights: ${Object.keys(shapes).join(', ')} (default: minilm)`)
     .option('--sizes <list>', 'adapter sizes (default: 1,8,64,256)', numbers)
     .option('--modes <list>', 'adapters, full, top-K, layernorm, head (default: all, top-1)', parse.list)
@@ -40,11 +43,15 @@ async function run(flags: BenchFlags, command: Command): Promise<void> {
   const { backbone, shape, sizes, modes, workloads, batchSize, seconds, rounds, device, threads, output } = flags
   const given = { backbone, shape, sizes, modes, workloads, batchSize, seconds, rounds, device, threads }
   if (output !== undefined) await checkWritable(output)
-  const report = await bench({
+  const options: BenchOptions = {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     ...(quiet ? {} : { onProgress: tell }),
-  })
-  if (output !== undefined) await writeAtomic(resolve(output), `${JSON.stringify(report, null, 1)}\n`)
+  }
+  // Here too, so that nothing is downloaded for options that are wrong.
+  resolveBenchOptions(options)
+  if (backbone !== undefined) await bringWithProgress(backbone, quiet)
+  const report = await bench(options)
+  if (output !== undefined) await writeAtomic(resolve(output), resultJson(report))
   if (json) await printJson(report)
   else await print(printBenchReport(report))
 }

@@ -1,5 +1,7 @@
 import { OnnxAdaptersError } from '../errors.js'
 
+export { table } from '../table.js'
+
 /** Options that every command has. */
 export interface CommonOptions {
   readonly json?: boolean
@@ -35,12 +37,6 @@ export function watchStreams(): void {
 /** Logs: standard error. */
 export function log(text: string): void {
   process.stderr.write(`${text}\n`)
-}
-
-/** Rows of [name, value] with the values in line. */
-export function table(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
 }
 
 export function count(value: number): string {

@@ -24,7 +24,7 @@ const commands = [
 
 function program(): Command {
   const root = new Command('onnx-adapters')
-    .description('Train small task adapters on one frozen BERT, natively, reading and writing plain ONNX.')
+    .description('Train small task adapters on one frozen BERT, from Node.js, natively on the CPU, reading plain ONNX.')
     .version(packageVersion())
   withCommonOptions(root)
   for (const make of commands) root.addCommand(withCommonOptions(make()))

@@ -1,4 +1,5 @@
 import { elements } from '../ops/shapes.js'
+import { table } from '../table.js'
 import { alignedBytes } from './arena.js'
 import { weightUses, type Plan } from './plan.js'
 import type { Value } from '../ir/graph.js'
@@ -72,15 +73,21 @@ export function printPlanReport(report: PlanReport): string {
     ['  of these saved for the backward pass', bytes.saved],
     ['  lower bound', bytes.activationsLowerBound],
   ]
-  const width = Math.max(...rows.map(([label]) => label.length))
   return [
     `plan for ${capacity.tokens} tokens in ${capacity.sequences} sequences`,
-    ...rows.map(([label, size]) => `${label.padEnd(width)}  ${(size / 2 ** 20).toFixed(2).padStart(10)} MiB`),
+    table(
+      rows.map(([label, size]) => [label, `${mebibytes(size)} MiB`]),
+      'right',
+    ),
     ...report.entries.map(
       ({ name, ops, bytes: size, lowerBound }) =>
-        `entry ${name}: ${ops} ops, ${(size / 2 ** 20).toFixed(2)} MiB of activations (at least ${(lowerBound / 2 ** 20).toFixed(2)})`,
+        `entry ${name}: ${ops} ops, ${mebibytes(size)} MiB of activations (at least ${mebibytes(lowerBound)})`,
     ),
   ].join('\n')
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(2)
 }
 
 /** What forward nodes wrote and backward nodes still read: alive where the loss is computed, in the training entry. */

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { jobName, pythonModel, roundJobs, type Job } from '../../bench/peers/jobs.js'
 import { PeerRecord } from '../../bench/peers/report.js'
-import { resultJson } from '../../bench/support/json.js'
+import { resultJson } from '../../lib/bench/json.js'
 
 test('engines take turns model by model, libraries beside size 64', (t) => {
   const jobs = roundJobs({

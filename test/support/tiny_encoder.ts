@@ -1,11 +1,11 @@
 /** A small BERT encoder built by hand, as the importer would give it: for tests of passes that need no model file. */
 import { Backbone } from '../../lib/backbone/backbone.js'
-import { buildEncoder, shapes, type ContentOf, type EncoderShape } from '../../lib/bench/encoder.js'
+import { buildBert, shapes, type ContentOf, type BertShape } from '../../lib/bench/encoder.js'
 import type { ImportedEncoder } from '../../lib/onnx/import.js'
 import type { EncoderSource } from '../../lib/train/compile.js'
 
 export type { ContentOf }
-export type TinyShape = EncoderShape
+export type TinyShape = BertShape
 
 export const tinyShape: TinyShape = {
   layers: 2,
@@ -29,7 +29,7 @@ export function tinyEncoder(
   contentOf: ContentOf = noContent,
   epsilon = 1e-12,
 ): EncoderSource {
-  return buildEncoder(shape, contentOf, epsilon)
+  return buildBert(shape, contentOf, epsilon)
 }
 
 /** Reproducible content: matrices of small numbers, LayerNorm scales about 1. */
