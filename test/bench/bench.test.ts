@@ -84,6 +84,7 @@ test('wrong options are refused before any work', async (t) => {
     [{ sizes: [8, 8] }, /adapters 8.*twice/],
     [{ modes: ['ful'] }, /did you mean "full"/],
     [{ modes: ['top-0'] }, /not 0/],
+    [{ modes: ['top-K'] }, /"modes"/],
     [{ workloads: ['sst'] }, /did you mean "sst2"/],
     [{ seconds: 0 }, /above 0/],
     [{ shape: 'bert-large' }, /minilm, bert-base/],

@@ -47,6 +47,10 @@ test('wrong usage is refused at once', async (t) => {
   const misspelt = await cli('--modes', 'ful')
   t.is(misspelt.code, 2)
   t.regex(misspelt.stderr, /did you mean "full"/)
+  // Before the backbone is looked for.
+  const named = await cli('--backbone', 'no-owner/no-model', '--modes', 'top1')
+  t.is(named.code, 2, named.stderr)
+  t.regex(named.stderr, /did you mean "top-K"/)
   const nowhere = await cli('--output', '/no/such/folder/speed.json')
   t.is(nowhere.code, 2)
   t.regex(nowhere.stderr, /nothing can be written into/)
