@@ -65,6 +65,8 @@ function ask(request: ReferenceRequest): Promise<ReferenceAnswer> {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       execArgv: [],
+      // The library would report its use to its makers, and leave a session file in the working folder.
+      env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
     })
     child.once('message', (message) => finish(message as ReferenceAnswer))
     child.once('error', (error) => finish({ kind: 'failed', reason: error.message }))

@@ -66,6 +66,7 @@ testUnless(lacks, 'the engine gives PyTorch’s values', async (t) => {
 })
 
 testUnless(lacks ?? lacksRuntime, 'padding and pooler in ONNX Runtime', async (t) => {
+  process.env['ORT_DISABLE_TELEMETRY'] = '1'
   const runtime = await import('onnxruntime-node')
   const all = await temporaryFolder(t)
   for (const [weights, fixture] of Object.entries(supported)) {
