@@ -47,7 +47,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   table: [],
   options: ['errors'],
   version: ['runtime'],
-  ir: ['errors'],
+  // The values of half floats are those of a format.
+  ir: ['errors', 'formats'],
   ops: ['errors', 'ir'],
   ...Object.fromEntries(compiler.map((name) => [name, base])),
   ...Object.fromEntries(data.map((name) => [name, ['errors', 'options', ...data]])),

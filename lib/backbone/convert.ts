@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { BackboneError } from '../errors.js'
+import { checkKeys, checkNumber, wrongOption } from '../options.js'
 import { writeModelStream, type StreamOptions } from '../onnx/stream.js'
 import { readEncoderShape, type EncoderShape, type Family } from './convert/config.js'
 import { buildEncoder } from './convert/graph.js'
@@ -30,10 +31,15 @@ export interface Conversion {
  *
  * @param folder holds the weights and their config
  * @param model the .onnx file to write; a model above 2 GiB has its tensors beside it in `<model>_data`
- * @throws BackboneError ERR_BACKBONE_CONFIG, ERR_BACKBONE_UNSUPPORTED, ERR_BACKBONE_WEIGHTS
+ * @throws BackboneError ERR_BACKBONE_CONFIG, ERR_BACKBONE_UNSUPPORTED, ERR_BACKBONE_WEIGHTS; RunError ERR_RUN_WRITE;
+ * OptionError
  */
 export async function convertWeights(folder: string, model: string, options: ConvertOptions = {}): Promise<Conversion> {
+  checkKeys('convertWeights', options, ['weights', 'largestFile'])
   const { weights: weightsFolder = folder, ...stream } = options
+  for (const [option, value] of Object.entries({ folder, model, weights: weightsFolder }))
+    if (typeof value !== 'string' || value === '') throw wrongOption(option, 'a path', value)
+  if (stream.largestFile !== undefined) checkNumber('largestFile', stream.largestFile, { least: 0, integer: true })
   const shape = await readEncoderShape(join(folder, 'config.json'))
   const weights = await EncoderWeights.open(weightsFolder)
   try {

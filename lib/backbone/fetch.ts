@@ -1,11 +1,10 @@
 /** Brings backbones by name into the cache. */
 
-import { mkdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
+import { mkdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BackboneError } from '../errors.js'
-import { externalLocations } from '../onnx/external.js'
-import { decodeModel } from '../onnx/read.js'
-import { checkKeys } from '../options.js'
+import { readLocations } from '../onnx/read.js'
+import { checkKeys, wrongOption } from '../options.js'
 import { cacheFolder } from './cache.js'
 import { convertWeights } from './convert.js'
 import { bringFromHub, hubSettings, type HubSettings } from './hub.js'
@@ -52,10 +51,15 @@ export function defaultContext(): FetchContext {
  * HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT and ONNX_ADAPTERS_CACHE are followed.
  *
  * @param name `owner/name`, `owner/name@revision`, or a short name such as `all-MiniLM-L6-v2`
- * @throws BackboneError ERR_BACKBONE_*; where several ways failed ERR_BACKBONE_FETCH with `details.tried`
+ * @throws BackboneError ERR_BACKBONE_*; where several ways failed ERR_BACKBONE_FETCH with `details.tried`; OptionError
  */
 export async function fetchBackbone(name: string, options: FetchOptions = {}): Promise<FetchedBackbone> {
   checkKeys('fetchBackbone', options, ['onProgress', 'signal'])
+  const { onProgress, signal } = options
+  if (typeof name !== 'string') throw wrongOption('name', 'the name of a backbone', name)
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw wrongOption('onProgress', 'a function', onProgress)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongOption('signal', 'an AbortSignal', signal)
   const parsed = parseName(name)
   if (!parsed) {
     throw new BackboneError(
@@ -190,8 +194,7 @@ async function convert(staging: string, weights: string, emit: FetchListener): P
   emit({ kind: 'convert', file: model })
   await convertWeights(staging, model, { weights })
   await rm(weights, { recursive: true, force: true })
-  const external = externalLocations(decodeModel(await readFile(model), model))
-  return ['model.onnx', ...external]
+  return ['model.onnx', ...(await readLocations(model))]
 }
 
 function unknownName(name: BackboneName, { cache }: FetchContext): BackboneError {

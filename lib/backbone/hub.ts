@@ -4,12 +4,11 @@ import type * as Hub from '@huggingface/hub'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { BackboneError } from '../errors.js'
-import { externalLocations } from '../onnx/external.js'
-import { decodeModel } from '../onnx/read.js'
+import { readLocations } from '../onnx/read.js'
 import { parseIndex, supportedFamilies, weightFiles } from './convert.js'
 import { readEncoderShape } from './convert/config.js'
 import { downloadFile, RangeIgnored, type RemoteFile } from './download.js'
-import type { BackboneName } from './names.js'
+import { weightsFolder, type BackboneName } from './names.js'
 import type { FetchListener } from './progress.js'
 import {
   boundedFetch,
@@ -19,6 +18,7 @@ import {
   patientFetch,
   type RequestLimits,
 } from './request.js'
+import { modelPaths } from './resolve.js'
 import { isStorageError } from './storage.js'
 
 export interface HubSettings {
@@ -56,14 +56,10 @@ export interface Brought {
   readonly commit: string
 }
 
-/** Where a repository may keep its model, in order. */
-const modelPaths = ['onnx/model.onnx', 'model.onnx']
 /** Beside the model. */
 const otherFiles = ['config.json', 'tokenizer.json']
 /** Of a question to the hub that it answers with a failure of its own. */
 const mostTries = 3
-/** Folder for what is converted, and not kept. */
-const weightsFolder = '.weights'
 
 /**
  * Brings the files of a repository into a folder: its ONNX model and the files with its tensors, or the weights to
@@ -115,7 +111,7 @@ async function bringModel(
   bring: (path: string) => Promise<string>,
 ): Promise<void> {
   const target = await bring(path)
-  for (const location of externalLocations(decodeModel(await readFile(target), target))) {
+  for (const location of await readLocations(target)) {
     const beside = posix.join(posix.dirname(path), location)
     // What leads out of the folder is refused by the reader; here it is just not asked for.
     if (posix.isAbsolute(location) || location.split('/').includes('..')) continue

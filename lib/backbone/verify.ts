@@ -46,8 +46,7 @@ const warnAbove = 2e-5
  */
 export async function verifyAgainstRuntime(subject: VerifySubject): Promise<Verification> {
   const runtime = runtimeVersion()
-  if (runtime === undefined)
-    return { warning: notChecked('onnxruntime-node is not installed (npm install onnxruntime-node)') }
+  if (runtime === undefined) return { warning: notChecked(`onnxruntime-node is ${absentRuntime}`) }
   const cache = join(cacheFolder(), 'verified', `${await cacheKey(subject, runtime)}.json`)
   const cached = await readCached(cache)
   const difference = cached ?? (await measure(subject))
@@ -158,6 +157,9 @@ async function readCached(file: string): Promise<Difference | undefined> {
     return undefined
   }
 }
+
+/** What is said where onnxruntime-node is absent; its CUDA libraries, which it would download, are not needed. */
+export const absentRuntime = 'not installed (ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node)'
 
 /** Version of onnxruntime-node; undefined where it is not installed. */
 export function runtimeVersion(): string | undefined {

@@ -5,7 +5,7 @@
 
 import type * as OnnxRuntime from 'onnxruntime-node'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
-import { halfToFloat } from '../ir/content.js'
+import { halvesToFloats } from '../ir/content.js'
 
 export interface ReferenceRequest {
   /** Model file. */
@@ -112,7 +112,9 @@ function toFloats(tensor: Tensor): Float32Array {
   if (tensor.type === 'float32') return tensor.data as Float32Array
   if (tensor.type !== 'float16') throw new Error(`the hidden states are ${tensor.type}, expected float32 or float16`)
   // Bits of half floats, or the floats themselves where the engine has a Float16Array.
-  return tensor.data instanceof Uint16Array ? halfToFloat(tensor.data) : Float32Array.from(tensor.data as Float32Array)
+  return tensor.data instanceof Uint16Array
+    ? halvesToFloats(tensor.data)
+    : Float32Array.from(tensor.data as Float32Array)
 }
 
 process.once('message', (request: ReferenceRequest) => {

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
-import { runtimeVersion } from '../backbone/verify.js'
+import { absentRuntime, runtimeVersion } from '../backbone/verify.js'
 import { addonPath, describe } from '../runtime/binding.js'
 import { packageVersion } from '../version.js'
 import { print, printJson, table, type CommonOptions } from './io.js'
@@ -40,11 +40,7 @@ function describeReport({ version, node, platform, onnxruntime, cores, addon }: 
   const rows: [string, string][] = [
     ['onnx-adapters', version],
     ['node', `${node}, ${platform}`],
-    [
-      'onnxruntime-node',
-      onnxruntime ??
-        'not installed: imported models cannot be checked against it (ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node)',
-    ],
+    ['onnxruntime-node', onnxruntime ?? `${absentRuntime}: imported models cannot be checked against it`],
   ]
   if (!addon.ok) return table([...rows, ['cores', String(cores)], ['addon', addon.reason]])
   const [best, ...others] = addon.isas

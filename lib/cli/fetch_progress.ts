@@ -1,9 +1,10 @@
 import { SingleBar } from 'cli-progress'
 import { bringBackbone, findCached } from '../backbone/fetch.js'
+import { kindOf } from '../backbone/kind.js'
 import { parseName } from '../backbone/names.js'
 import type { FetchEvent, FetchListener } from '../backbone/progress.js'
-import { kindOf } from '../backbone/resolve.js'
 import { log } from './io.js'
+import { barCharacters, isTerminal } from './progress.js'
 
 /** Between two lines where standard error is not a terminal, in milliseconds. */
 const lineEvery = 5000
@@ -18,7 +19,7 @@ interface Shown {
 /** Shows on standard error how a backbone is brought: a bar on a terminal, a line now and then elsewhere. */
 export function showFetch(quiet: boolean): Shown {
   if (quiet) return { listener: () => {}, stop: () => {} }
-  return process.stderr.isTTY ? showBar() : showLines()
+  return isTerminal(process.stderr) ? showBar() : showLines()
 }
 
 /** Brings the backbone of a command, where it is named and not here yet, with progress. */
@@ -36,14 +37,15 @@ export async function bringWithProgress(backbone: string, quiet: boolean): Promi
 type BytesEvent = FetchEvent & { kind: 'bytes' }
 
 function showBar(): Shown {
+  const characters = barCharacters(process.env)
   const bar = new SingleBar({
     format: '{bar} {percentage}%  {done} of {size} MB  {rate} MB/s',
     stream: process.stderr,
     hideCursor: true,
     clearOnComplete: true,
     barsize: 24,
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
+    barCompleteChar: characters.done,
+    barIncompleteChar: characters.rest,
   })
   const rate = new ByteRate()
   let file: string | undefined

@@ -19,9 +19,12 @@ const linePauses = [10_000, 60_000] as const
 /** Shows a training on standard error: a bar on a terminal, a line now and then elsewhere and in CI. */
 export function showProgress(quiet: boolean): ProgressView {
   if (quiet) return { listener: () => {}, say: () => {}, stop: () => {} }
-  const { CI, TERM } = process.env
-  const isTerminal = process.stderr.isTTY && TERM !== 'dumb' && (CI === undefined || CI === '' || CI === 'false')
-  return isTerminal ? showBar(process.stderr) : showLines()
+  return isTerminal(process.stderr) ? showBar(process.stderr) : showLines()
+}
+
+/** Whether a bar can be drawn on the stream, and somebody is there to see it move. */
+export function isTerminal({ isTTY }: NodeJS.WriteStream, { CI, TERM } = process.env): boolean {
+  return isTTY && TERM !== 'dumb' && (CI === undefined || CI === '' || CI === 'false')
 }
 
 function showBar(stream: NodeJS.WriteStream): ProgressView {
@@ -82,7 +85,7 @@ function showLines(): ProgressView {
 }
 
 /** Block characters, unless the locale says that the terminal has none. */
-function barCharacters({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): BarCharacters {
+export function barCharacters({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv): BarCharacters {
   const locale = LC_ALL || LC_CTYPE || LANG || 'UTF-8'
   return /utf-?8/i.test(locale) ? { done: '█', rest: '░' } : { done: '#', rest: '-' }
 }

@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer'
-import { open, realpath } from 'node:fs/promises'
+import { open, readFile, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import protobuf from 'protobufjs/minimal.js'
 import { OnnxImportError } from '../errors.js'
@@ -71,6 +71,11 @@ export function decodeModel(bytes: Uint8Array, file?: string): OnnxModel {
   if (!model.graph || !model.graph.node.length || !model.opsetImport.length)
     throw notOnnx('it holds no graph with nodes', file, buffer.length)
   return model
+}
+
+/** The files that hold a model's tensors besides its own, as it names them; they are not read. @param bytes of the model file, where it was read already */
+export async function readLocations(file: string, bytes?: Uint8Array): Promise<string[]> {
+  return externalLocations(decodeModel(bytes ?? (await readFile(file)), file))
 }
 
 function notOnnx(reason: string, file: string | undefined, byte: number, cause?: unknown): OnnxImportError {

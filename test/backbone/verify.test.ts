@@ -177,7 +177,7 @@ serialTestUnless(lacksShared(fixtureFolder) ?? lacksRuntime, 'files of many expo
 
 /** Loaded before the command line, these make a machine on which onnxruntime-node is not there, or not whole. */
 const absences = {
-  'is not installed (npm install onnxruntime-node)': `
+  'is not installed (ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node)': `
     const Module = require('node:module')
     const resolve = Module._resolveFilename
     Module._resolveFilename = function (request, ...rest) {

@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava'
 import { OnnxImportError } from '../../lib/errors.js'
 import { type ImportedEncoder, importEncoder } from '../../lib/onnx/import.js'
 import { readModel } from '../../lib/onnx/read.js'
-import { halfToNumber } from '../../lib/onnx/tensor.js'
+import { halfToFloat } from '../../lib/formats/half.js'
 import { partNumbers } from '../support/encoder_reference.js'
 import { type Golden, fixtures, largestDifference, readGolden, trueWeights } from '../support/onnx_fixtures.js'
 import { lacksShared, sharedPath } from '../support/shared.js'
@@ -88,7 +88,7 @@ async function compareWeights(t: ExecutionContext, imported: ImportedEncoder, go
     t.is(numbers.length, weights.length, part.name)
     const exact = part.data instanceof Float32Array
     const wrong = numbers.findIndex((x, i) =>
-      exact ? x !== weights[i] : Math.abs(x - weights[i]!) > 1e-3 * Math.abs(weights[i]!) + halfToNumber(1),
+      exact ? x !== weights[i] : Math.abs(x - weights[i]!) > 1e-3 * Math.abs(weights[i]!) + halfToFloat(1),
     )
     t.is(wrong, -1, `${part.name} differs at ${wrong}`)
   }

@@ -3,7 +3,7 @@
  * models only.
  */
 import type { Graph, Node, TensorPart, Value } from '../../lib/ir/graph.js'
-import { halfToNumber } from '../../lib/onnx/tensor.js'
+import { halfToFloat } from '../../lib/formats/half.js'
 
 export interface PackedTokens {
   readonly ids: readonly number[]
@@ -16,7 +16,7 @@ type Matrix = Float64Array
 
 /** A part as plain rows [out, in] (or a vector). */
 export function partNumbers({ data, shape, transposed }: TensorPart): Matrix {
-  const plain = data instanceof Uint16Array ? Float64Array.from(data, halfToNumber) : Float64Array.from(data)
+  const plain = data instanceof Uint16Array ? Float64Array.from(data, halfToFloat) : Float64Array.from(data)
   if (!transposed) return plain
   const [rows = 0, columns = 0] = shape
   return Float64Array.from(plain, (_, i) => plain[(i % columns) * rows + Math.floor(i / columns)]!)

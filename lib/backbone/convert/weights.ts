@@ -1,7 +1,8 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { BackboneError } from '../../errors.js'
 import { SafetensorsFile } from '../../formats/safetensors_file.js'
+import { kindOf } from '../kind.js'
 import { prefixes } from './names.js'
 
 /** A tensor of the published weights; its values are read when they are wanted. */
@@ -114,8 +115,8 @@ export class EncoderWeights {
 
 async function listFiles(folder: string): Promise<string[]> {
   const [whole, index] = weightFiles.map((name) => join(folder, name))
-  if (await isFile(whole!)) return [whole!]
-  if (!(await isFile(index!))) {
+  if ((await kindOf(whole!)) === 'file') return [whole!]
+  if ((await kindOf(index!)) !== 'file') {
     throw new BackboneError('ERR_BACKBONE_WEIGHTS', `${folder}: has neither ${weightFiles.join(' nor ')}`, {
       file: folder,
       expected: weightFiles,
@@ -150,10 +151,6 @@ export function parseIndex(text: string, file: string): string[] {
       throw wrong(`it names ${JSON.stringify(name)}, which is no safetensors file beside it`)
   }
   return names as string[]
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() ?? false
 }
 
 const marker = 'embeddings.word_embeddings.weight'
