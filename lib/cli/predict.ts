@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import type { Columns, TextInput, WordsInput } from '../data/example.js'
 import type { Fields } from '../data/fields.js'
 import { dataFiles, isDataFile, readExamples } from '../data/readers/index.js'
-import { readLines } from '../data/readers/lines.js'
+import { cutLines, readLines } from '../data/readers/lines.js'
 import { taskFamily } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
 import { Predictor, type Prediction } from '../predict/predictor.js'
@@ -88,7 +87,7 @@ async function* readInput(file: string, columns: Columns, predictor: Predictor):
       yield words ? { tokens: words } : { text, textPair }
     return
   }
-  const lines = file === '-' ? createInterface({ input: process.stdin, crlfDelay: Infinity }) : readLines(file)
+  const lines = file === '-' ? cutLines(process.stdin, 'standard input') : readLines(file)
   for await (const line of lines) {
     const [text = '', textPair] = line.split('\t')
     yield { text, textPair }

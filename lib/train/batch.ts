@@ -42,6 +42,12 @@ export function packRows(rows: Rows, limits: EncoderLimits): PackedRows {
   const { ids, cu, types } = packed
   for (let b = 0; b + 1 < cu.length; b++) {
     const length = cu[b + 1]! - cu[b]!
+    if (length === 0) {
+      throw new DataError('ERR_DATA_BATCH', `row ${b} has no tokens: give it its special tokens, or leave it out`, {
+        field: 'inputIds',
+        row: b,
+      })
+    }
     if (length > limits.positions) {
       throw new DataError(
         'ERR_DATA_LENGTH',

@@ -45,10 +45,15 @@ export function packLabels(
     }
     case 'span': {
       const flat = flatten(labels, cu, () => 2)
-      return Int32Array.from(flat, (position, i) => {
+      const spans = Int32Array.from(flat, (position, i) => {
         const row = i >> 1
         return check(position, row, isIndex(position, lengthOf(row)), `a token position from 0 to ${lengthOf(row) - 1}`)
       })
+      spans.forEach((position, i) => {
+        const ordered = i % 2 === 0 || position >= spans[i - 1]!
+        check(position, i >> 1, ordered, `an end from its start, ${spans[i - 1]}, on`)
+      })
+      return spans
     }
     case 'token': {
       const flat = flatten(labels, cu, lengthOf)

@@ -1,10 +1,11 @@
 /** The folder a training writes to: whether it may be used, and by whom. */
 
 import { constants } from 'node:fs'
-import { access, mkdir, readdir, rm, rmdir, stat } from 'node:fs/promises'
+import { access, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { OnnxAdaptersError, OptionError } from '../errors.js'
 import { isTemporary, writeError } from '../formats/atomic.js'
+import { makeFolder } from '../formats/folder.js'
 import { acquireLock, refuseHeld, type Lock } from '../formats/lock.js'
 import { runFiles } from './run.js'
 
@@ -37,7 +38,7 @@ export interface Claim {
  * @throws as checkOutput
  */
 export async function claimOutput(folder: string, mode: OutputMode): Promise<Claim> {
-  const made = await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+  const made = await makeFolder(folder).catch((cause: unknown) => {
     throw writeError(folder, cause)
   })
   const leave = async () => {

@@ -163,6 +163,9 @@ test('a reader that has seen enough ends the command without a word', async (t) 
   // More than a pipe holds, so that the command writes when nobody reads any more.
   const texts = 'the red cat sees a dog .\n'.repeat(3000)
   t.like(await unread(['predict', run, '--input', '-', '--json'], texts, 1), { code: 0, stderr: '' })
+  const latin1 = await cli(['predict', run, '--input', '-'], Buffer.from('fine\nna\xefve\n', 'latin1'))
+  t.is(latin1.code, 1)
+  t.regex(latin1.stderr, /^error: ERR_DATA_ENCODING: standard input, line 2: not valid UTF-8/)
 })
 
 const full = '/dev/full'

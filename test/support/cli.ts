@@ -12,7 +12,7 @@ export interface Outcome {
 }
 
 /** @param input what standard input holds */
-export function cli(args: readonly string[], input = ''): Promise<Outcome> {
+export function cli(args: readonly string[], input: string | Uint8Array = ''): Promise<Outcome> {
   return new Promise((finish, fail) => {
     const child = spawn(process.execPath, [main, ...args])
     const text = { stdout: '', stderr: '' }

@@ -40,6 +40,7 @@ const wrongRows: readonly [string, object, string, RegExp][] = [
     /row 1 of "inputIds" holds 1000 at position 1/,
   ],
   ['a fraction', { inputIds: [[1.5]] }, 'ERR_DATA_BATCH', /holds 1\.5 at position 0/],
+  ['a row without tokens', { inputIds: [[1], []] }, 'ERR_DATA_BATCH', /row 1 has no tokens/],
   [
     'a row that is too long',
     { inputIds: [new Array<number>(129).fill(1)] },
@@ -128,6 +129,15 @@ const wrongLabels: readonly [TaskKind, number, unknown, RegExp][] = [
       [0, 2],
     ],
     /label of row 1 is 2, expected a token position from 0 to 1/,
+  ],
+  [
+    'span',
+    2,
+    [
+      [2, 1],
+      [0, 1],
+    ],
+    /label of row 0 is 1, expected an end from its start, 2, on/,
   ],
   [
     'token',

@@ -12,20 +12,29 @@ import { DataError } from '../../errors.js'
  */
 export async function* readLines(file: string): AsyncGenerator<string> {
   await checkReadable(file)
+  yield* cutLines(readBytes(file), file)
+}
+
+/**
+ * The lines of UTF-8 text that comes in pieces, as readLines gives them.
+ * @param name of the source, for messages
+ * @throws DataError ERR_DATA_ENCODING (with the line)
+ */
+export async function* cutLines(bytes: AsyncIterable<Buffer>, name: string): AsyncGenerator<string> {
   let line = 0
   let rest: Buffer[] = []
-  for await (const chunk of readBytes(file)) {
+  for await (const chunk of bytes) {
     // Lines are cut from bytes, so that a bad byte is found in its own line; `\n` is never part of another character.
     let start = 0
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
       const piece = chunk.subarray(start, end)
-      yield decode(rest.length > 0 ? Buffer.concat([...rest, piece]) : piece, file, ++line)
+      yield decode(rest.length > 0 ? Buffer.concat([...rest, piece]) : piece, name, ++line)
       rest = []
       start = end + 1
     }
     if (start < chunk.length) rest.push(chunk.subarray(start))
   }
-  if (rest.length > 0) yield decode(Buffer.concat(rest), file, ++line)
+  if (rest.length > 0) yield decode(Buffer.concat(rest), name, ++line)
 }
 
 async function checkReadable(file: string): Promise<void> {
