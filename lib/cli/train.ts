@@ -4,7 +4,7 @@ import { dataFiles } from '../data/readers/index.js'
 import { taskKinds } from '../data/tasks/index.js'
 import type { ProgressEvent } from '../train/progress.js'
 import { train, type TrainResult } from '../train/train.js'
-import { resolveTrainOptions, type TrainOptions } from '../train/train_options.js'
+import { resolveTrainOptions, trainOptionNames, type TrainOptions } from '../train/train_options.js'
 import * as parse from './arguments.js'
 import { bringWithProgress } from './fetch_progress.js'
 import { count, log, print, printJson, table, type CommonOptions } from './io.js'
@@ -35,35 +35,6 @@ interface TrainFlags {
   readonly pool?: string
   readonly [option: string]: unknown
 }
-
-/** Flags that have the name of their option. */
-const plain = [
-  'backbone',
-  'train',
-  'validation',
-  'output',
-  'preset',
-  'trainable',
-  'epochs',
-  'batchSize',
-  'learningRate',
-  'warmup',
-  'schedule',
-  'weightDecay',
-  'clipNorm',
-  'dropout',
-  'maxLength',
-  'seed',
-  'device',
-  'precision',
-  'threads',
-  'metric',
-  'earlyStopping',
-  'trainRows',
-  'overwrite',
-  'resume',
-  'checkpointSteps',
-] as const
 
 export function trainCommand(): Command {
   return new Command('train')
@@ -190,7 +161,7 @@ function toOptions(flags: TrainFlags): TrainOptions {
       }),
     head: defined({ pool }),
   }
-  const same = Object.fromEntries(plain.map((name) => [name, flags[name]]))
+  const same = Object.fromEntries(trainOptionNames.map((name) => [name, flags[name]]))
   return { ...defined(same), ...nested } as unknown as TrainOptions
 }
 

@@ -107,7 +107,8 @@ export interface TrainSettings {
 
 const usualDropout = 0.1
 
-const known: readonly (keyof TrainOptions)[] = [
+/** Every option of `train()`. */
+export const trainOptionNames: readonly (keyof TrainOptions)[] = [
   'backbone',
   'train',
   'validation',
@@ -146,7 +147,7 @@ const known: readonly (keyof TrainOptions)[] = [
  * @throws OptionError ERR_OPTION naming the option; a misspelt one gets the right name
  */
 export function resolveTrainOptions(options: TrainOptions): TrainSettings {
-  checkKeys('train', options, known)
+  checkKeys('train', options, trainOptionNames)
   checkRequired(options)
   const preset = options.preset === undefined ? undefined : presets[checkChoice('preset', options.preset, presetNames)]
   const { epochs = 3, batchSize = 32, learningRate = 1e-3, seed = 0 } = options
