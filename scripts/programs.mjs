@@ -12,16 +12,16 @@ export const recordings = join(buildFolder, 'recordings')
 const variants = {
   release: {
     definitions: ['-DCMAKE_BUILD_TYPE=Release'],
-    replay: ['--isa', 'all', '--threads', '3', '--count-allocations'],
+    replay: ['--device', 'all', '--threads', '3', '--count-allocations'],
   },
   address: {
     definitions: ['-DCMAKE_BUILD_TYPE=Release', '-DOA_SANITIZE=address,undefined'],
-    replay: ['--isa', 'all', '--threads', '2'],
+    replay: ['--device', 'all', '--threads', '2'],
   },
   thread: {
     // Work is shared out alike for every instruction set, so one shows the races of all.
     definitions: ['-DCMAKE_BUILD_TYPE=Release', '-DOA_SANITIZE=thread', '-DOA_ISAS=scalar'],
-    replay: ['--isa', 'scalar', '--threads', '3', '--repeat', '2'],
+    replay: ['--device', 'scalar', '--threads', '3', '--repeat', '2'],
   },
   arm64: {
     definitions: [
@@ -30,7 +30,7 @@ const variants = {
       '-DCMAKE_SYSTEM_PROCESSOR=aarch64',
       '-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++',
     ],
-    replay: ['--isa', 'neon', '--threads', '2'],
+    replay: ['--device', 'neon', '--threads', '2'],
     emulator: ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu'],
   },
 }

@@ -25,7 +25,18 @@ export interface NativeDescription {
   readonly cpu: string
   /** Threads that the system offers to this process. */
   readonly threads: number
-  readonly cuda: { readonly ok: boolean; readonly reason: string }
+  readonly cuda: NativeCuda
+}
+
+/** What GPUs there are for this addon. */
+export interface NativeCuda {
+  readonly ok: boolean
+  /** Why there is none: what was sought, and what to do. Empty where `ok`. */
+  readonly reason: string
+  /** CUDA version that the addon was built with, such as `13.0`; empty where it was built without. */
+  readonly toolkit: string
+  /** In words, by index. */
+  readonly gpus: readonly string[]
 }
 
 /** Rows of a weight as a model file holds them. */
@@ -146,7 +157,8 @@ export interface NativeSessionOptions {
 
 export interface NativeAddon {
   describe(): NativeDescription
-  readonly Weights: new (options: { readonly isa: string }) => NativeWeights
+  /** `device`: an instruction set of this CPU, `cuda` or `cuda:<index>`. Throws ERR_DEVICE with the reason. */
+  readonly Weights: new (options: { readonly device: string }) => NativeWeights
   readonly Session: {
     /** Decodes, validates, allocates. Rejects with ERR_PROGRAM, ERR_MEMORY. */
     create(weights: NativeWeights, program: Uint8Array, options?: NativeSessionOptions): Promise<NativeSession>

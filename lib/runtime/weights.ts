@@ -8,22 +8,22 @@ import type { NativeWeights, WeightEntry } from './native-types.js'
 let compared = false
 
 /**
- * Frozen weights of one backbone for one instruction set, packed natively once and shared by all sessions on it.
+ * Frozen weights of one backbone on one device (an instruction set of the CPU, or a GPU), laid out natively once and shared by all sessions on it.
  * Only what some session reads is ever loaded, and each form of it once.
  */
 export class WeightPool {
-  readonly isa: string
+  readonly device: string
   readonly native: NativeWeights
   /** Loads one after the other, so that no two sessions load the same key. */
   #last: Promise<unknown> = Promise.resolve()
 
   /** @throws {DeviceError} ERR_ADDON, also where the addon holds other ops than this package */
-  constructor(isa: string) {
+  constructor(device: string) {
     const { describe, Weights } = addon()
     if (!compared) compareOpTables(describe().ops)
     compared = true
-    this.isa = isa
-    this.native = new Weights({ isa })
+    this.device = device
+    this.native = new Weights({ device })
   }
 
   /** Loads what is not there yet. @throws {DeviceError} ERR_WEIGHTS, ERR_MEMORY */

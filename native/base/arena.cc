@@ -40,6 +40,13 @@ void* heap_block(size_t bytes) {
   return data;
 }
 
+void release_block(void* data, size_t bytes) {
+  if (bytes >= kMapped)
+    munmap(data, round_up(bytes, kHugePage));
+  else
+    std::free(data);
+}
+
 }  // namespace
 
 std::shared_ptr<Arena> Arena::allocate(size_t bytes, const char* what) {
@@ -51,14 +58,7 @@ std::shared_ptr<Arena> Arena::allocate(size_t bytes, const char* what) {
                     "; use a smaller batch, or free memory",
                 {{"bytes", std::to_string(bytes)}, {"what", what}});
   }
-  return std::make_shared<Arena>(data, bytes);
-}
-
-Arena::~Arena() {
-  if (bytes_ >= kMapped)
-    munmap(data_, round_up(bytes_, kHugePage));
-  else
-    std::free(data_);
+  return std::make_shared<Arena>(data, bytes, release_block);
 }
 
 }  // namespace oa

@@ -13,8 +13,9 @@ class Arena {
   // `bytes` may be 0. Throws Error ERR_MEMORY with the size when the system refuses.
   static std::shared_ptr<Arena> allocate(size_t bytes, const char* what);
 
-  explicit Arena(void* data, size_t bytes) : data_(data), bytes_(bytes) {}
-  ~Arena();
+  // Takes over a block, wherever it lies; `release(data, bytes)` frees it.
+  Arena(void* data, size_t bytes, void (*release)(void*, size_t)) : data_(data), bytes_(bytes), release_(release) {}
+  ~Arena() { release_(data_, bytes_); }
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
@@ -25,6 +26,7 @@ class Arena {
  private:
   void* data_;
   size_t bytes_;
+  void (*release_)(void*, size_t);
 };
 
 }  // namespace oa

@@ -8,6 +8,7 @@
 #include "napi/session_wrap.h"
 #include "napi/weights_wrap.h"
 #include "ops/registry.h"
+#include "runtime/cuda_device.h"
 #include "runtime/machine.h"
 
 namespace oa {
@@ -35,8 +36,13 @@ Napi::Value names(Napi::Env env, std::span<const std::string_view> values) {
 Napi::Value describe(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   auto cuda = Napi::Object::New(env);
-  cuda.Set("ok", false);
-  cuda.Set("reason", "the addon was built without CUDA");
+  const CudaDescription gpus = describe_cuda();
+  cuda.Set("ok", gpus.ok);
+  cuda.Set("reason", gpus.reason);
+  cuda.Set("toolkit", gpus.toolkit);
+  auto list = Napi::Array::New(env);
+  for (const std::string& gpu : gpus.gpus) list.Set(list.Length(), gpu);
+  cuda.Set("gpus", list);
   auto result = Napi::Object::New(env);
   result.Set("version", OA_VERSION);
   result.Set("ops", describe_ops(env));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -145,6 +144,7 @@ Napi::Value SessionWrap::create(const Napi::CallbackInfo& info) {
 void SessionWrap::created(Napi::Env env) {
   memory_ = session_->memory();
   parameters_ = session_->parameters();
+  remote_ = session_->device().is_remote();
   for (size_t i = 0; i < has_slot_.size(); ++i) has_slot_[i] = session_->slot(kSlots[i]) != nullptr;
   report_memory(env, memory_.parameters + memory_.activations + memory_.scratch);
 }
@@ -226,8 +226,8 @@ Napi::Value SessionWrap::read(const Napi::CallbackInfo& info) {
   const Storage slot = existing_slot(info[0]);
   auto array = Napi::Float32Array::New(env, static_cast<size_t>(parameters_));
   JobThread::Job job = job_keeping(array);
-  job.work = [this, slot, target = array.Data(), bytes = array.ByteLength()] {
-    if (bytes > 0) std::memcpy(target, session_->slot(slot)->data(), bytes);
+  job.work = [this, slot, target = array.Data()] {
+    session_->read_slot(slot, target);
   };
   auto keep = std::make_shared<Napi::ObjectReference>(Napi::Persistent(array.As<Napi::Object>()));
   job.value = [keep](Napi::Env) { return keep->Value(); };
@@ -246,8 +246,8 @@ Napi::Value SessionWrap::write(const Napi::CallbackInfo& info) {
                       {{"option", "data"}}});
   }
   JobThread::Job job = job_keeping(array);
-  job.work = [this, slot, source = array.Data(), bytes = array.ByteLength()] {
-    if (bytes > 0) std::memcpy(session_->slot(slot)->data(), source, bytes);
+  job.work = [this, slot, source = array.Data()] {
+    session_->write_slot(slot, source);
   };
   return thread_->enqueue(env, std::move(job));
 }
@@ -287,6 +287,9 @@ Napi::Value SessionWrap::arena(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_usable(env);
   const Storage slot = existing_slot(info[0]);
+  if (remote_) {
+    throw to_js(env, {"ERR_OPTION", "the buffers of this session are in the memory of a GPU: use read and write", {}});
+  }
   Napi::ObjectReference& known = arenas_[slot_index(slot)];
   if (known.IsEmpty()) {
     const size_t bytes = static_cast<size_t>(parameters_) * sizeof(float);  // without the guard that tests may have

@@ -41,6 +41,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   std::unique_ptr<Session> session_;  // the job thread's while jobs are pending
   MemoryReport memory_;               // copies for synchronous calls while a job runs
   int64_t parameters_ = 0;
+  bool remote_ = false;  // on a GPU
   std::array<bool, kSlots.size()> has_slot_{};
   std::array<Napi::ObjectReference, kSlots.size()> arenas_;  // one ArrayBuffer an arena, made when first asked for
   int64_t reported_ = 0;                                     // bytes that the garbage collector was told of

@@ -8,16 +8,6 @@
 #include "runtime/machine.h"
 
 namespace oa {
-namespace {
-
-const CpuBackend& backend_named(const std::string& isa) {
-  if (const CpuBackend* backend = cpu_backend(isa)) return *backend;
-  throw Error("ERR_DEVICE", "the instruction set '" + isa + "' is not compiled in, or this CPU lacks it",
-              {{"isa", isa}});
-}
-
-}  // namespace
-
 Napi::Function WeightsWrap::define(Napi::Env env) {
   return DefineClass(env, "Weights",
                      {InstanceMethod<&WeightsWrap::load>("load"), InstanceMethod<&WeightsWrap::has>("has"),
@@ -25,8 +15,8 @@ Napi::Function WeightsWrap::define(Napi::Env env) {
 }
 
 WeightsWrap::WeightsWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<WeightsWrap>(info) {
-  const std::string isa = to_string(to_object(info[0], "options").Get("isa"), "isa");
-  weights_ = guarded(info.Env(), [&] { return std::make_shared<Weights>(backend_named(isa)); });
+  const std::string device = to_string(to_object(info[0], "options").Get("device"), "device");
+  weights_ = guarded(info.Env(), [&] { return std::make_shared<Weights>(find_device(device)); });
 }
 
 void WeightsWrap::Finalize(Napi::BasicEnv env) {

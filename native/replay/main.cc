@@ -11,10 +11,10 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: oa_replay [--isa NAME|all] [--threads N] [--repeat N] [--count-allocations] [--verbose] FILE...\n";
+    "usage: oa_replay [--device NAME|all] [--threads N] [--repeat N] [--count-allocations] [--verbose] FILE...\n";
 
 struct Arguments {
-  std::vector<std::string_view> isas;
+  std::vector<std::shared_ptr<const oa::Device>> devices;
   oa::ReplayOptions options;
   bool verbose = false;
   std::vector<std::string> files;
@@ -25,27 +25,25 @@ struct Arguments {
   std::exit(2);
 }
 
-std::vector<std::string_view> choose_isas(const std::string& name) {
-  const auto usable = oa::usable_isas();
-  if (name == "all") return {usable.begin(), usable.end()};
-  for (const std::string_view isa : usable) {
-    if (isa == name) return {isa};
-  }
-  std::fprintf(stderr, "oa_replay: instruction set '%s' is not compiled in, or this CPU lacks it\n", name.c_str());
-  std::exit(2);
+// A device by its name, or the CPU with each of its instruction sets.
+std::vector<std::shared_ptr<const oa::Device>> choose_devices(const std::string& name) {
+  std::vector<std::shared_ptr<const oa::Device>> devices;
+  if (name != "all") return {oa::find_device(name)};
+  for (const std::string_view isa : oa::usable_isas()) devices.push_back(oa::find_device(isa));
+  return devices;
 }
 
 Arguments parse(int count, char** values) {
   Arguments arguments;
-  std::string isa(oa::best_isa());
+  std::string device(oa::best_isa());
   for (int i = 1; i < count; ++i) {
     const std::string argument = values[i];
     const auto next = [&]() -> std::string {
       if (i + 1 >= count) usage();
       return values[++i];
     };
-    if (argument == "--isa")
-      isa = next();
+    if (argument == "--device")
+      device = next();
     else if (argument == "--threads")
       arguments.options.threads = std::atoi(next().c_str());
     else if (argument == "--repeat")
@@ -61,24 +59,24 @@ Arguments parse(int count, char** values) {
   }
   if (arguments.files.empty() || arguments.options.threads < 1 || arguments.options.repeat < 1) usage();
   if (arguments.options.count_allocations && arguments.options.repeat < 2) arguments.options.repeat = 2;
-  arguments.isas = choose_isas(isa);
+  arguments.devices = choose_devices(device);
   return arguments;
 }
 
 }  // namespace
 
 int main(int count, char** values) {
-  const Arguments arguments = parse(count, values);
   int passed = 0, failed = 0;
   try {
+    const Arguments arguments = parse(count, values);
     for (const std::string& file : arguments.files) {
       for (const oa::RecordedCase& recorded : oa::read_recording(file)) {
-        for (const std::string_view isa : arguments.isas) {
-          const std::string problem = oa::replay(recorded, *oa::cpu_backend(isa), arguments.options);
+        for (const auto& device : arguments.devices) {
+          const std::string problem = oa::replay(recorded, device, arguments.options);
           ++(problem.empty() ? passed : failed);
           if (problem.empty() && !arguments.verbose) continue;
           std::printf("%s %s (%s)%s%s\n", problem.empty() ? "ok    " : "FAILED", recorded.name.c_str(),
-                      std::string(isa).c_str(), problem.empty() ? "" : ": ", problem.c_str());
+                      std::string(device->name()).c_str(), problem.empty() ? "" : ": ", problem.c_str());
         }
       }
     }

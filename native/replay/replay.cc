@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 
 #include "base/error.h"
@@ -64,16 +63,19 @@ std::string compare(const RecordedCheck& check, std::span<const float> got) {
   return {};
 }
 
-std::span<const float> target_of(const RecordedCheck& check, const Session& session, size_t entry,
-                                 const StepResult& result) {
+std::span<const float> target_of(const RecordedCheck& check, Session& session, size_t entry,
+                                 const StepResult& result, std::vector<float>& mirror) {
   switch (check.target) {
     case RecordedCheck::Target::loss: return {&result.loss, 1};
     case RecordedCheck::Target::norm: return {&result.norm, 1};
     case RecordedCheck::Target::output: return session.output(entry);
     case RecordedCheck::Target::slot: {
-      const auto& slot = session.slot(static_cast<Storage>(check.index));
-      return slot ? std::span<const float>(slot->floats(), static_cast<size_t>(session.parameters()))
-                  : std::span<const float>{};
+      mirror.clear();
+      if (session.slot(static_cast<Storage>(check.index))) {
+        mirror.resize(static_cast<size_t>(session.parameters()));
+        session.read_slot(static_cast<Storage>(check.index), mirror.data());
+      }
+      return mirror;
     }
     case RecordedCheck::Target::buffer:
       return check.index < session.program().buffers.size() ? session.buffer(entry, check.index)
@@ -82,9 +84,9 @@ std::span<const float> target_of(const RecordedCheck& check, const Session& sess
   return {};
 }
 
-void set_slots(const RecordedCase& recorded, const Session& session) {
+void set_slots(const RecordedCase& recorded, Session& session) {
   for (const Storage slot : kSlots) {
-    if (session.slot(slot)) std::memset(session.slot(slot)->data(), 0, session.slot(slot)->bytes());
+    if (const auto& arena = session.slot(slot)) session.device().fill(arena->data(), 0, arena->bytes());
   }
   for (const RecordedPreset& preset : recorded.presets) {
     if (static_cast<int64_t>(preset.values.size()) != session.parameters()) {
@@ -92,12 +94,13 @@ void set_slots(const RecordedCase& recorded, const Session& session) {
     }
     if (preset.values.empty()) continue;
     if (!session.slot(preset.slot)) throw Error("ERR_RECORDING", "a preset is for a buffer that the program has not");
-    std::memcpy(session.slot(preset.slot)->data(), preset.values.data(), preset.values.size() * sizeof(float));
+    session.write_slot(preset.slot, preset.values.data());
   }
 }
 
 std::string run_once(const RecordedCase& recorded, Session& session, bool warm, const ReplayOptions& options) {
   set_slots(recorded, session);
+  std::vector<float> mirror;
   for (size_t i = 0; i < recorded.steps.size(); ++i) {
     const RecordedStep& step = recorded.steps[i];
     const size_t entry = session.program().entry_index(step.entry);
@@ -110,7 +113,7 @@ std::string run_once(const RecordedCase& recorded, Session& session, bool warm, 
       return where + std::to_string(allocations) + " memory allocations, expected none";
     }
     for (const RecordedCheck& check : step.checks) {
-      const std::string problem = compare(check, target_of(check, session, entry, result));
+      const std::string problem = compare(check, target_of(check, session, entry, result, mirror));
       if (!problem.empty()) return where + problem;
     }
   }
@@ -119,9 +122,9 @@ std::string run_once(const RecordedCase& recorded, Session& session, bool warm, 
 
 }  // namespace
 
-std::string replay(const RecordedCase& recorded, const CpuBackend& backend, const ReplayOptions& options) {
+std::string replay(const RecordedCase& recorded, const std::shared_ptr<const Device>& device, const ReplayOptions& options) {
   try {
-    auto weights = std::make_shared<Weights>(backend);
+    auto weights = std::make_shared<Weights>(device);
     std::vector<WeightEntry> entries;
     for (const RecordedWeight& weight : recorded.weights) entries.push_back(weight.entry);
     weights->load(entries, options.threads);

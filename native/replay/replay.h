@@ -1,10 +1,11 @@
 // Runs one recorded case and says what differs.
 #pragma once
 
+#include <memory>
 #include <string>
 
-#include "ops/registry.h"
 #include "replay/recording.h"
+#include "runtime/device.h"
 
 namespace oa {
 
@@ -15,6 +16,7 @@ struct ReplayOptions {
 };
 
 // Empty when the case passed, else what went wrong, in one line.
-std::string replay(const RecordedCase& recorded, const CpuBackend& backend, const ReplayOptions& options);
+std::string replay(const RecordedCase& recorded, const std::shared_ptr<const Device>& device,
+                   const ReplayOptions& options);
 
 }  // namespace oa

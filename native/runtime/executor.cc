@@ -1,7 +1,6 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/error.h"
 #include "runtime/guards.h"
@@ -16,8 +15,8 @@ bool is_symbolic(const Buffer& buffer) {
 
 }  // namespace
 
-Executor::Executor(const Program& program, const Weights& weights, const Memory& memory, ThreadPool& pool)
-    : program_(program), weights_(weights), memory_(memory), pool_(pool) {
+Executor::Executor(const Program& program, const Weights& weights, const Memory& memory, Queue& queue)
+    : program_(program), weights_(weights), memory_(memory), queue_(queue) {
   entries_.reserve(program.entries.size());
   for (const Entry& entry : program.entries) {
     entries_.push_back(bind_entry(entry));
@@ -42,8 +41,11 @@ Executor::BoundEntry Executor::bind_entry(const Entry& entry) {
   }
   const Operand* next = bound.operands.data();
   for (const OpCall& op : entry.ops) {
-    bound.calls.push_back({next, op.attributes.data(), &scalars_, &pool_, nullptr});
-    bound.functions.push_back(weights_.backend().table + op.info->code);
+    Call& call = bound.calls.emplace_back();
+    call.operands = next;
+    call.attributes = op.attributes.data();
+    queue_.attach(call);
+    bound.functions.push_back(weights_.device().table() + op.info->code);
     next += op.operands.size();
   }
   return bound;
@@ -77,10 +79,9 @@ void Executor::bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences)
   bound.sequences = sequences;
 }
 
-void Executor::bind_inputs(BoundEntry& bound, const Batch& batch) const {
-  const void* const places[kInputs] = {batch.ids, batch.types, batch.cu, batch.labels};
+void Executor::bind_inputs(BoundEntry& bound, const StagedStep& step) {
   for (const InputSlot& slot : bound.inputs) {
-    bound.operands[slot.operand].data = const_cast<void*>(places[static_cast<size_t>(slot.input)]);
+    bound.operands[slot.operand].data = const_cast<void*>(step.inputs[static_cast<size_t>(slot.input)]);
   }
 }
 
@@ -106,33 +107,29 @@ void Executor::set_scratch(char* scratch) {
 void Executor::run(size_t entry, const Batch& batch, const StepScalars& scalars) {
   BoundEntry& bound = entries_[entry];
   bound.rules.check(batch);
-  bind_shapes(bound, batch.tokens(), batch.sequences());
-  bind_inputs(bound, batch);
-  scalars_ = scalars;
-  if (program_.guard_bytes > 0) return run_watched(program_.entries[entry], bound);
-  if (!bound.milliseconds.empty()) return run_timed(bound);
-  for (size_t i = 0; i < bound.calls.size(); ++i) bound.functions[i]->run(bound.calls[i]);
+  const StagedStep step = queue_.stage(batch, scalars);
+  bind_shapes(bound, step.tokens, step.sequences);
+  bind_inputs(bound, step);
+  bound.batch_tokens = batch.tokens();
+  bound.batch_sequences = batch.sequences();
+  if (program_.guard_bytes > 0) return run_watched(entry, bound);
+  const BoundOps ops{bound.calls, bound.functions, entry};
+  if (bound.milliseconds.empty()) return queue_.run(ops);
+  queue_.run_timed(ops, bound.milliseconds);
 }
 
 void Executor::enable_timing() {
   for (BoundEntry& bound : entries_) bound.milliseconds.assign(bound.calls.size(), 0.0);
 }
 
-// One reading of the clock between ops, so that nothing of the run is in no op's time.
-void Executor::run_timed(BoundEntry& bound) {
-  using Clock = std::chrono::steady_clock;
-  auto before = Clock::now();
+void Executor::run_watched(size_t entry, const BoundEntry& bound) const {
+  const Entry& info = program_.entries[entry];
+  const Guards guards(program_, info, weights_.device());
   for (size_t i = 0; i < bound.calls.size(); ++i) {
-    bound.functions[i]->run(bound.calls[i]);
-    const auto after = Clock::now();
-    bound.milliseconds[i] = std::chrono::duration<double, std::milli>(after - before).count();
-    before = after;
-  }
-}
-
-void Executor::run_watched(const Entry& entry, const BoundEntry& bound) const {
-  for (size_t i = 0; i < bound.calls.size(); ++i) {
-    run_guarded(program_, entry, entry.ops[i], *bound.functions[i], bound.calls[i], bound.scratch_bytes[i]);
+    const GuardedOp op{info.ops[i], bound.calls[i], bound.scratch_bytes[i]};
+    guards.fill(op);
+    queue_.run({{&bound.calls[i], 1}, {&bound.functions[i], 1}, entry});
+    guards.check(op);
   }
 }
 
@@ -141,7 +138,7 @@ std::span<const float> Executor::result(size_t entry, uint32_t number) const {
   const Buffer& buffer = program_.buffers[number];
   if (buffer.storage == Storage::input || buffer.storage == Storage::frozen) return {};
   const BoundEntry& bound = entries_[entry];
-  const int64_t elements = buffer.elements(bound.tokens, bound.sequences);
+  const int64_t elements = buffer.elements(bound.batch_tokens, bound.batch_sequences);
   return {bind_buffer(buffer).f32(), static_cast<size_t>(elements)};
 }
 

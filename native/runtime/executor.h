@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "runtime/batch.h"
+#include "runtime/device.h"
 #include "runtime/program.h"
 #include "runtime/weights.h"
 
@@ -21,9 +22,9 @@ struct Memory {
 
 class Executor {
  public:
-  // Checks every op at capacity with the backend's check_<op>; throws ERR_PROGRAM naming the op. All references must
-  // outlive the executor; `program` is validated already.
-  Executor(const Program& program, const Weights& weights, const Memory& memory, ThreadPool& pool);
+  // Checks every op at capacity with the device's check_<op>; throws ERR_PROGRAM naming the op. All references must
+  // outlive the executor; `program` is validated already, and `queue` has room for it.
+  Executor(const Program& program, const Weights& weights, const Memory& memory, Queue& queue);
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
@@ -40,7 +41,7 @@ class Executor {
   // Milliseconds of every op in the last run of `entry`; empty without timing.
   std::span<const double> op_milliseconds(size_t entry) const { return entries_[entry].milliseconds; }
 
-  // A buffer as the last run of `entry` left it, over the shape it had there.
+  // Where a buffer lies on the device, over the shape it had in the last run of `entry`.
   std::span<const float> result(size_t entry, uint32_t buffer) const;
 
  private:
@@ -60,21 +61,21 @@ class Executor {
     std::vector<int64_t> scratch_bytes;  // of each op, at capacity
     int64_t tokens = -1;                 // what the shapes are bound to
     int64_t sequences = -1;
+    int64_t batch_tokens = 0;  // of the last run
+    int64_t batch_sequences = 0;
   };
 
   BoundEntry bind_entry(const Entry& entry);
   Operand bind_buffer(const Buffer& buffer) const;
   void bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences) const;
-  void bind_inputs(BoundEntry& bound, const Batch& batch) const;
-  static void run_timed(BoundEntry& bound);
-  void run_watched(const Entry& entry, const BoundEntry& bound) const;
+  static void bind_inputs(BoundEntry& bound, const StagedStep& step);
+  void run_watched(size_t entry, const BoundEntry& bound) const;
   void check_ops(const Entry& entry, BoundEntry& bound);
 
   const Program& program_;
   const Weights& weights_;
   Memory memory_;
-  ThreadPool& pool_;
-  StepScalars scalars_;
+  Queue& queue_;
   int64_t scratch_bytes_ = 0;
   std::vector<BoundEntry> entries_;
 };

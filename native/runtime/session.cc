@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <limits>
 
 #include "base/error.h"
@@ -23,7 +22,7 @@ bool needs_slot(const Program& program, Storage slot) {
 
 Session::Session(std::shared_ptr<const Weights> weights, std::span<const std::byte> program,
                  const SessionOptions& options)
-    : weights_(std::move(weights)), options_(options), pool_(std::max(1, options.threads)) {
+    : weights_(std::move(weights)), options_(options), queue_(weights_->device().make_queue(options.threads)) {
   Program decoded = Program::decode(program);
   allocate_slots(decoded);
   plan_ = make_plan(std::move(decoded));
@@ -34,7 +33,7 @@ void Session::allocate_slots(const Program& program) {
   const int64_t bytes = parameters_ * static_cast<int64_t>(sizeof(float));
   const int64_t guarded = program.guard_bytes > 0 ? (bytes + 63) / 64 * 64 + program.guard_bytes : bytes;
   for (size_t i = 0; i < slots_.size(); ++i) {
-    if (needs_slot(program, kSlots[i])) slots_[i] = Arena::allocate(static_cast<size_t>(guarded), kSlotNames[i]);
+    if (needs_slot(program, kSlots[i])) slots_[i] = device().allocate(static_cast<size_t>(guarded), kSlotNames[i]);
   }
 }
 
@@ -42,13 +41,14 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
   validate(program, *weights_);
   auto plan = std::make_unique<Plan>();
   plan->program = std::move(program);
-  plan->activations = Arena::allocate(static_cast<size_t>(plan->program.arena_bytes), "the activations");
+  plan->activations = device().allocate(static_cast<size_t>(plan->program.arena_bytes), "the activations");
+  queue_->reserve(plan->program);
   const auto floats = [this](Storage storage) { return slot(storage) ? slot(storage)->floats() : nullptr; };
   const Memory memory{floats(Storage::parameter), floats(Storage::gradient), floats(Storage::moment1),
                       floats(Storage::moment2), plan->activations->data()};
-  plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, pool_);
+  plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, *queue_);
   const int64_t scratch = plan->executor->scratch_bytes() + plan->program.guard_bytes;
-  plan->scratch = Arena::allocate(static_cast<size_t>(scratch), "the scratch memory of the ops");
+  plan->scratch = device().allocate(static_cast<size_t>(scratch), "the scratch memory of the ops");
   plan->executor->set_scratch(plan->scratch->data());
   if (options_.timing) plan->executor->enable_timing();
   return plan;
@@ -78,41 +78,41 @@ StepResult Session::run(size_t entry, const Batch& batch) {
   const auto started = Clock::now();
   if (options_.poison) poison();
   const Entry& info = plan_->program.entries[entry];
-  const StepScalars scalars{batch.learning_rate, batch.step.value_or(step_), plan_->program.seed};
+  StepScalars scalars;
+  scalars.learning_rate = batch.learning_rate;
+  scalars.step = batch.step.value_or(step_);
+  scalars.seed = plan_->program.seed;
+  scalars.tokens = static_cast<int32_t>(batch.tokens());
+  scalars.sequences = static_cast<int32_t>(batch.sequences());
   plan_->executor->run(entry, batch, scalars);
   if (info.updates) step_ = scalars.step + 1;
-  const auto scalar = [&](uint32_t number) {
-    const auto values = plan_->executor->result(entry, number);
-    return values.empty() ? std::numeric_limits<float>::quiet_NaN() : values[0];
-  };
   const std::chrono::duration<double, std::milli> elapsed = Clock::now() - started;
-  return {scalar(info.loss), scalar(info.norm), elapsed.count()};
+  return {scalar(entry, info.loss), scalar(entry, info.norm), elapsed.count()};
 }
 
-double Session::measure_roof(double milliseconds) {
-  using Clock = std::chrono::steady_clock;
-  using Seconds = std::chrono::duration<double>;
-  // A window is long against waking the threads, and short against the time slices of what else the machine does.
-  constexpr double kWindow = 1e-3;
-  constexpr int64_t kMostRounds = int64_t{1} << 40;
-  const auto run = weights_->backend().run_multiply_adds;
-  const auto started = Clock::now();
-  double best = 0;
-  int64_t rounds = 1 << 12;
-  do {
-    const auto before = Clock::now();
-    const auto operations = static_cast<double>(run(pool_, rounds));
-    const double seconds = std::max(Seconds(Clock::now() - before).count(), 1e-9);
-    if (seconds < kWindow / 2 && rounds < kMostRounds)
-      rounds *= 2;  // not a whole window yet
-    else
-      best = std::max(best, operations / seconds);
-  } while (best == 0 || Seconds(Clock::now() - started).count() * 1e3 < milliseconds);
-  return best;
+float Session::scalar(size_t entry, uint32_t number) const {
+  const auto values = plan_->executor->result(entry, number);
+  float value = std::numeric_limits<float>::quiet_NaN();
+  if (!values.empty()) device().read(&value, values.data(), sizeof value);
+  return value;
 }
 
-std::span<const float> Session::output(size_t entry) const {
-  return plan_->executor->result(entry, plan_->program.entries[entry].output);
+std::span<const float> Session::output(size_t entry) { return buffer(entry, plan_->program.entries[entry].output); }
+
+std::span<const float> Session::buffer(size_t entry, uint32_t number) {
+  const auto values = plan_->executor->result(entry, number);
+  if (!device().is_remote()) return values;
+  mirror_.resize(values.size());
+  device().read(mirror_.data(), values.data(), values.size_bytes());
+  return mirror_;
+}
+
+void Session::read_slot(Storage storage, float* values) const {
+  device().read(values, slot(storage)->data(), static_cast<size_t>(parameters_) * sizeof(float));
+}
+
+void Session::write_slot(Storage storage, const float* values) {
+  device().write(slot(storage)->data(), values, static_cast<size_t>(parameters_) * sizeof(float));
 }
 
 const std::shared_ptr<Arena>& Session::slot(Storage storage) const { return slots_[slot_index(storage)]; }
@@ -127,8 +127,8 @@ MemoryReport Session::memory() const {
 }
 
 void Session::poison() const {
-  std::memset(plan_->activations->data(), 0xff, plan_->activations->bytes());  // all bits set: a NaN, and -1 as i32
-  std::memset(plan_->scratch->data(), 0xff, plan_->scratch->bytes());
+  device().fill(plan_->activations->data(), 0xff, plan_->activations->bytes());  // all bits set: a NaN, and -1 as i32
+  device().fill(plan_->scratch->data(), 0xff, plan_->scratch->bytes());
 }
 
 }  // namespace oa

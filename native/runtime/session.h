@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/arena.h"
 #include "runtime/batch.h"
@@ -46,29 +47,37 @@ class Session {
   // Decodes, validates, allocates. Throws ERR_PROGRAM, ERR_MEMORY. Parameters and moments start as zeros.
   Session(std::shared_ptr<const Weights> weights, std::span<const std::byte> program, const SessionOptions& options);
 
-  // Runs one step on the calling thread and the pool. Throws ERR_BATCH, ERR_CAPACITY before anything changed.
+  // Runs one step on the calling thread and the pool, or the GPU. Throws ERR_BATCH, ERR_CAPACITY before anything changed.
   // Allocates no memory.
   StepResult run(size_t entry, const Batch& batch);
 
-  // The output buffer of the entry after its last run; empty where it has none. Valid until the next run.
-  std::span<const float> output(size_t entry) const;
+  // The output buffer of the entry after its last run; empty where it has none. Valid until the next run or `buffer`.
+  std::span<const float> output(size_t entry);
 
   // Milliseconds of every op in the last run of the entry; empty without timing. Valid until the next run.
   std::span<const double> op_milliseconds(size_t entry) const { return plan_->executor->op_milliseconds(entry); }
 
-  // The best rate of fused multiply-adds that all threads of this session reach together in short windows, over about
-  // so many milliseconds; floating-point operations a second, a multiply-add counting as two.
-  double measure_roof(double milliseconds);
+  // The best rate of multiply-adds that this session's threads, or its GPU, reach in short windows, over about so many
+  // milliseconds; floating-point operations a second, a multiply-add counting as two.
+  double measure_roof(double milliseconds) { return queue_->measure_roof(milliseconds); }
 
   // Takes another program, as a rule one of larger capacity, for the same flat buffers, which are kept. Throws like the
   // constructor, and then nothing changed.
   void replan(std::span<const std::byte> program);
 
-  // parameter, gradient, moment1 or moment2: the whole flat buffer, or null where the program names no tensor of it.
+  // parameter, gradient, moment1 or moment2: the whole flat buffer, in the device's memory, or null where the program
+  // names no tensor of it.
   const std::shared_ptr<Arena>& slot(Storage storage) const;
+
+  // Copies a whole flat buffer, `parameters()` floats; the session has it.
+  void read_slot(Storage storage, float* values) const;
+  void write_slot(Storage storage, const float* values);
+
   int64_t parameters() const { return parameters_; }
   const Program& program() const { return plan_->program; }
-  std::span<const float> buffer(size_t entry, uint32_t number) const { return plan_->executor->result(entry, number); }
+  // Any buffer that the program writes, as the last run of the entry left it. Valid until the next run or `output`.
+  std::span<const float> buffer(size_t entry, uint32_t number);
+  const Device& device() const { return weights_->device(); }
   MemoryReport memory() const;
 
  private:
@@ -83,14 +92,16 @@ class Session {
   void check_replan(const Program& program) const;
   std::unique_ptr<Plan> make_plan(Program program);
   void poison() const;
+  float scalar(size_t entry, uint32_t number) const;
 
   std::shared_ptr<const Weights> weights_;
   SessionOptions options_;
-  ThreadPool pool_;
+  std::unique_ptr<Queue> queue_;
   int64_t parameters_ = 0;
   uint32_t step_ = 0;                                        // optimizer steps so far, where batches do not say
   std::array<std::shared_ptr<Arena>, kSlots.size()> slots_;  // null where the program names none of it
   std::unique_ptr<Plan> plan_;
+  std::vector<float> mirror_;  // of a buffer in the memory of another device
 };
 
 }  // namespace oa

@@ -37,12 +37,9 @@ void check_entry(const WeightEntry& entry) {
   }
 }
 
-int64_t floats_of(const CpuBackend& backend, const WeightEntry& entry) {
-  switch (entry.form) {
-    case Form::packed: return backend.packed_floats(entry.rows, entry.columns);
-    case Form::packed_transposed: return backend.packed_floats(entry.columns, entry.rows);
-    case Form::raw: break;
-  }
+int64_t floats_of(const PackFunctions* packing, const WeightEntry& entry) {
+  if (packing && entry.form == Form::packed) return packing->packed_floats(entry.rows, entry.columns);
+  if (packing && entry.form == Form::packed_transposed) return packing->packed_floats(entry.columns, entry.rows);
   return entry.rows * entry.columns;
 }
 
@@ -79,9 +76,9 @@ void widen_all(ThreadPool& pool, float* target, const WeightEntry& entry) {
 
 // Fills `target` in the entry's form. A single f32 part is packed straight from the caller's memory; anything else
 // goes through a temporary of this one weight.
-void fill(const CpuBackend& backend, ThreadPool& pool, float* target, const WeightEntry& entry) {
+void fill(const PackFunctions* packing, ThreadPool& pool, float* target, const WeightEntry& entry) {
   if (entry.rows == 0) return;
-  if (entry.form == Form::raw) return widen_all(pool, target, entry);
+  if (!packing || entry.form == Form::raw) return widen_all(pool, target, entry);
   std::unique_ptr<float[]> widened;
   const float* source = nullptr;
   int64_t row_stride = entry.columns, column_stride = 1;
@@ -94,9 +91,9 @@ void fill(const CpuBackend& backend, ThreadPool& pool, float* target, const Weig
     source = widened.get();
   }
   if (entry.form == Form::packed) {
-    backend.pack(&pool, target, source, entry.rows, entry.columns, row_stride, column_stride);
+    packing->pack(&pool, target, source, entry.rows, entry.columns, row_stride, column_stride);
   } else {
-    backend.pack(&pool, target, source, entry.columns, entry.rows, column_stride, row_stride);
+    packing->pack(&pool, target, source, entry.columns, entry.rows, column_stride, row_stride);
   }
 }
 
@@ -121,28 +118,68 @@ uint64_t hash_bytes(uint64_t seed, const void* data, size_t bytes) {
   return result;
 }
 
+// "encoder.w" of "encoder.w|packed"
+std::string value_name(const std::string& key) { return key.substr(0, key.rfind('|')); }
+
 }  // namespace
 
 void Weights::load(std::span<const WeightEntry> entries, int threads) {
-  int64_t total = 0;
   std::set<std::string> keys;
   for (const WeightEntry& entry : entries) {
     check_entry(entry);
     if (find(entry.key) || !keys.insert(entry.key).second) fail(entry, "is loaded already");
-    total += (floats_of(backend_, entry) + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
   }
-  const auto arena = Arena::allocate(static_cast<size_t>(total) * sizeof(float), "the frozen weights");
-  ThreadPool pool(std::max(1, threads));
   std::map<std::string, Weight> loaded;
-  float* next = arena->floats();
+  const auto arena = place(entries, loaded);
+  ThreadPool pool(std::max(1, threads));
+  std::vector<float> staging;
   for (const WeightEntry& entry : entries) {
-    Weight weight{next, floats_of(backend_, entry), entry.rows, entry.columns, entry.form, arena};
-    fill(backend_, pool, weight.data, entry);
-    next += (weight.floats + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
-    loaded.emplace(entry.key, std::move(weight));
+    const Weight& weight = loaded.at(entry.key);
+    if (weight.arena != arena || weight.shared) continue;
+    if (!device_->is_remote()) {
+      fill(device_->packing(), pool, weight.data, entry);
+      continue;
+    }
+    staging.resize(static_cast<size_t>(weight.floats));
+    fill(device_->packing(), pool, staging.data(), entry);
+    device_->write(weight.data, staging.data(), staging.size() * sizeof(float));
   }
   const std::lock_guard lock(mutex_);
   weights_.merge(loaded);
+}
+
+// Gives every entry its place in one new arena. Where the device reads plain rows in all products, the forms of one
+// value are one weight.
+std::shared_ptr<Arena> Weights::place(std::span<const WeightEntry> entries, std::map<std::string, Weight>& loaded) const {
+  const PackFunctions* const packing = device_->packing();
+  std::map<std::string, Weight> rows;  // by value name
+  if (!packing) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, weight] : weights_) rows.emplace(value_name(key), weight);
+  }
+  int64_t total = 0;
+  std::vector<std::pair<const WeightEntry*, int64_t>> fresh;
+  for (const WeightEntry& entry : entries) {
+    if (!packing && !rows.emplace(value_name(entry.key), Weight{}).second) continue;
+    fresh.emplace_back(&entry, total);
+    total += (floats_of(packing, entry) + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
+  }
+  const auto arena = device_->allocate(static_cast<size_t>(total) * sizeof(float), "the frozen weights");
+  for (const auto& [entry, offset] : fresh) {
+    const Weight weight{arena->floats() + offset, floats_of(packing, *entry), entry->rows, entry->columns,
+                        entry->form, false, arena};
+    loaded.emplace(entry->key, weight);
+    if (!packing) rows[value_name(entry->key)] = weight;
+  }
+  for (const WeightEntry& entry : entries) {
+    if (loaded.contains(entry.key)) continue;
+    Weight weight = rows.at(value_name(entry.key));
+    if (weight.rows != entry.rows || weight.columns != entry.columns) fail(entry, "has other sizes in another form");
+    weight.form = entry.form;
+    weight.shared = true;
+    loaded.emplace(entry.key, weight);
+  }
+  return arena;
 }
 
 const Weight* Weights::find(const std::string& key) const {
@@ -154,9 +191,15 @@ const Weight* Weights::find(const std::string& key) const {
 std::string Weights::hash() const {
   const std::lock_guard lock(mutex_);
   uint64_t hash = 0;
+  std::vector<float> mirror;
   for (const auto& [key, weight] : weights_) {
+    const size_t bytes = sizeof(float) * static_cast<size_t>(weight.floats);
     hash = hash_bytes(hash, key.data(), key.size());
-    hash = hash_bytes(hash, weight.data, sizeof(float) * static_cast<size_t>(weight.floats));
+    if (device_->is_remote()) {
+      mirror.resize(static_cast<size_t>(weight.floats));
+      device_->read(mirror.data(), weight.data, bytes);
+    }
+    hash = hash_bytes(hash, device_->is_remote() ? mirror.data() : weight.data, bytes);
   }
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
@@ -166,7 +209,7 @@ std::string Weights::hash() const {
 int64_t Weights::bytes() const {
   const std::lock_guard lock(mutex_);
   int64_t floats = 0;
-  for (const auto& [key, weight] : weights_) floats += weight.floats;
+  for (const auto& [key, weight] : weights_) floats += weight.shared ? 0 : weight.floats;
   return floats * static_cast<int64_t>(sizeof(float));
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/arena.h"
-#include "ops/registry.h"
+#include "runtime/device.h"
 
 namespace oa {
 
@@ -32,21 +32,22 @@ struct WeightEntry {
   std::vector<WeightPart> parts;
 };
 
-// A weight in this process: f32, in the layout that its form names.
+// A weight on its device: f32, in the layout that its form names where products read packed weights, else rows.
 struct Weight {
   float* data = nullptr;
   int64_t floats = 0;  // with the padding of panels
   int64_t rows = 0;
   int64_t columns = 0;
   Form form = Form::raw;
+  bool shared = false;           // the same memory under the key of another form
   std::shared_ptr<Arena> arena;  // owns data
 };
 
 class Weights {
  public:
-  explicit Weights(const CpuBackend& backend) : backend_(backend) {}
+  explicit Weights(std::shared_ptr<const Device> device) : device_(std::move(device)) {}
 
-  const CpuBackend& backend() const { return backend_; }
+  const Device& device() const { return *device_; }
 
   // Copies, widens and packs on `threads` threads. All or nothing: throws ERR_WEIGHTS naming the key when an entry is
   // malformed or already there, ERR_MEMORY. The parts are read during the call only.
@@ -60,7 +61,9 @@ class Weights {
   int64_t bytes() const;
 
  private:
-  const CpuBackend& backend_;
+  std::shared_ptr<Arena> place(std::span<const WeightEntry> entries, std::map<std::string, Weight>& loaded) const;
+
+  std::shared_ptr<const Device> device_;
   mutable std::mutex mutex_;
   std::map<std::string, Weight> weights_;
 };

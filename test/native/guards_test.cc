@@ -54,7 +54,7 @@ std::string run_with(const char* op, void (*run)(const Call&), int64_t tokens = 
   if (run) table[code_of(op)].run = run;
   CpuBackend backend = good_backend();
   backend.table = table.data();
-  Session session(std::make_shared<Weights>(backend), program(tokens, guard_bytes), {1, true});
+  Session session(std::make_shared<Weights>(cpu_device(backend)), program(tokens, guard_bytes), {1, true});
   for (int64_t i = 0; i < kRows * kWidth; ++i) session.slot(Storage::parameter)->floats()[i] = static_cast<float>(i);
   const int32_t ids[] = {0, 1, 2}, cu[] = {0, kRows};
   Batch batch;

@@ -51,7 +51,7 @@ struct SmallBatch {
   }
 };
 
-std::shared_ptr<const Weights> no_weights() { return std::make_shared<Weights>(*cpu_backend(best_isa())); }
+std::shared_ptr<const Weights> no_weights() { return std::make_shared<Weights>(find_device(best_isa())); }
 
 std::string create_code(const std::vector<std::byte>& bytes) {
   return error_code([&] { Session(no_weights(), bytes, {1, true}); });
@@ -142,7 +142,7 @@ void missing_weights_are_named() {
   w.op("linear", {y, kNone, x, weight, kNone}, {0});
   const std::vector<float> values(24, 1.0f);
   const auto create_with = [&](Form form, int64_t rows, int64_t columns) {
-    auto weights = std::make_shared<Weights>(*cpu_backend(best_isa()));
+    auto weights = std::make_shared<Weights>(find_device(best_isa()));
     const WeightEntry entry{"up.weight|packed", form, rows, columns, {{values.data(), nullptr, 24, rows, false}}};
     weights->load({&entry, 1}, 1);
     return error_code([&] { Session(weights, w.bytes(), {}); });

@@ -41,7 +41,7 @@ Batch one_token(const int32_t* ids, const int32_t* cu) {
 
 void slots_survive_a_replan() {
   const int32_t ids[] = {0}, cu[] = {0, 1};
-  auto weights = std::make_shared<Weights>(*cpu_backend(best_isa()));
+  auto weights = std::make_shared<Weights>(find_device(best_isa()));
   Session session(weights, optimizer_program(8), {1, true});
   for (int i = 0; i < 5; ++i) session.slot(Storage::gradient)->floats()[i] = i % 2 ? 2.0f : -2.0f;
   StepResult result = session.run(0, one_token(ids, cu));
@@ -65,7 +65,7 @@ void inference_has_parameters_alone() {
   const uint32_t sum = w.buffer(Storage::activation, {fixed(5)});
   w.entry("forward", kNone, kNone, sum, 1);
   w.op("add", {sum, parameters, parameters});
-  auto weights = std::make_shared<Weights>(*cpu_backend(best_isa()));
+  auto weights = std::make_shared<Weights>(find_device(best_isa()));
   Session session(weights, w.bytes(), {});
   OA_CHECK(session.slot(Storage::parameter) && !session.slot(Storage::gradient));
   OA_CHECK(!session.slot(Storage::moment1) && !session.slot(Storage::moment2));
@@ -74,7 +74,7 @@ void inference_has_parameters_alone() {
 }
 
 void memory_is_reported() {
-  auto weights = std::make_shared<Weights>(*cpu_backend(best_isa()));
+  auto weights = std::make_shared<Weights>(find_device(best_isa()));
   const Session session(weights, optimizer_program(8), {});
   const MemoryReport report = session.memory();
   OA_CHECK(report.parameters == 4 * 5 * 4);

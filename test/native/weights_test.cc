@@ -56,7 +56,7 @@ void forms_do_not_depend_on_the_source(const CpuBackend& backend) {
   const std::vector<float> rest(values.begin() + cut * kColumns, values.end());
   const auto rest_flipped = transpose(rest, kRows - cut, kColumns);
   for (const Form form : {Form::raw, Form::packed, Form::packed_transposed}) {
-    Weights weights(backend);
+    Weights weights(cpu_device(backend));
     const auto load = [&](const char* key, std::vector<WeightPart> parts) {
       const WeightEntry entry{key, form, kRows, kColumns, std::move(parts)};
       weights.load({&entry, 1}, 2);
@@ -74,7 +74,7 @@ void forms_do_not_depend_on_the_source(const CpuBackend& backend) {
 void hash_sees_every_bit() {
   const auto values = matrix();
   const WeightEntry entry{"w|0", Form::raw, kRows, kColumns, {part_of(values, kRows, false)}};
-  Weights weights(*cpu_backend(best_isa()));
+  Weights weights(find_device(best_isa()));
   weights.load({&entry, 1}, 1);
   const std::string before = weights.hash();
   for (const size_t i : {size_t{0}, values.size() / 2, values.size() - 1}) {
@@ -92,7 +92,7 @@ void hash_sees_every_bit() {
 
 void malformed_entries_are_refused() {
   const auto values = matrix();
-  Weights weights(*cpu_backend(best_isa()));
+  Weights weights(find_device(best_isa()));
   const auto code = [&](const WeightEntry& entry) { return error_code([&] { weights.load({&entry, 1}, 1); }); };
   OA_CHECK(code({"w", Form::raw, kRows, kColumns, {part_of(values, kRows, false)}}) == "");
   OA_CHECK(code({"w", Form::raw, kRows, kColumns, {part_of(values, kRows, false)}}) == "ERR_WEIGHTS");

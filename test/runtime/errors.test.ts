@@ -14,11 +14,11 @@ test('wrong arguments throw at the call', async (t) => {
   const { session, batch } = await plainSession()
   const { Weights, Session } = addon()
   t.throws(() => new Weights(wrong(undefined)), { code: 'ERR_OPTION' })
-  t.throws(() => new Weights({ isa: 'mmx' }), { code: 'ERR_DEVICE' })
+  t.throws(() => new Weights({ device: 'mmx' }), { code: 'ERR_DEVICE' })
   t.throws(() => new (wrong(Session) as new () => unknown)(), { code: 'ERR_OPTION', message: /Session\.create/ })
   t.throws(() => Session.create(wrong({}), new Uint8Array(4)), { code: 'ERR_OPTION' })
-  t.throws(() => Session.create(new Weights({ isa: 'scalar' }), wrong('program')), { code: 'ERR_OPTION' })
-  t.throws(() => Session.create(new Weights({ isa: 'scalar' }), new Uint8Array(4), { threads: 0 }), {
+  t.throws(() => Session.create(new Weights({ device: 'scalar' }), wrong('program')), { code: 'ERR_OPTION' })
+  t.throws(() => Session.create(new Weights({ device: 'scalar' }), new Uint8Array(4), { threads: 0 }), {
     code: 'ERR_OPTION',
     message: /threads: expected a whole number/,
   })
@@ -38,7 +38,7 @@ test('wrong arguments throw at the call', async (t) => {
 })
 
 test('a program that is none rejects', async (t) => {
-  const weights = new (addon().Weights)({ isa: 'scalar' })
+  const weights = new (addon().Weights)({ device: 'scalar' })
   const { program, session, batch } = await plainSession()
   await t.throwsAsync(addon().Session.create(weights, new Uint8Array(3)), { code: 'ERR_PROGRAM' })
   await t.throwsAsync(addon().Session.create(weights, program), { code: 'ERR_PROGRAM', message: /is not loaded/ })
@@ -79,7 +79,7 @@ test('sequences without tokens are no error', async (t) => {
 })
 
 test('weights that do not fit are refused, all or none', async (t) => {
-  const weights = new (addon().Weights)({ isa: 'scalar' })
+  const weights = new (addon().Weights)({ device: 'scalar' })
   const part = { data: new Float32Array(6), rows: 2, transposed: false }
   const good = { key: 'a|0', form: 0, rows: 2, columns: 3, parts: [part] }
   await t.throwsAsync(weights.load([good, { ...good, key: 'b|0', rows: 3 }]), {

@@ -108,7 +108,7 @@ export interface Opened {
  */
 export async function open(compiled: Omit<Compiled, 'layout'>, isa: string, threads: number): Promise<Opened> {
   const { Weights, Session } = addon()
-  const weights = new Weights({ isa })
+  const weights = new Weights({ device: isa })
   await weights.load(compiled.weights)
   const session = await Session.create(weights, compiled.program, { threads, poison: true })
   await session.write('parameters', compiled.parameters)

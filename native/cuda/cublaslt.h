@@ -1,0 +1,62 @@
+// Matrix products of a GPU by cuBLASLt, which is opened at the first use: a binary with CUDA loads where it is absent.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "cuda/cublaslt_api.h"
+
+namespace oa::cuda {
+
+enum class Precision { fp32, tf32 };
+
+// c[rows, columns] = a[rows, depth] · b[depth, columns], or c += with `accumulate`; all row major and dense, f32.
+struct Product {
+  float* c = nullptr;
+  const float* a = nullptr;
+  const float* b = nullptr;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t depth = 0;
+  bool transpose_a = false;  // a is stored as [depth, rows]
+  bool transpose_b = false;  // b is stored as [columns, depth]
+  bool accumulate = false;
+};
+
+// The library, or why it cannot be used: what was sought, where, what to do. Opened once a process.
+struct CublasLtLibrary {
+  CublasLt functions;
+  std::string problem;  // empty when all is well
+};
+const CublasLtLibrary& cublaslt();
+
+// Products on one stream. Descriptors and algorithm of a shape are chosen once and kept.
+class Multiplier {
+ public:
+  // `workspace` of `workspace_bytes` belongs to this stream alone. Throws ERR_DEVICE where the library is missing.
+  Multiplier(Precision precision, void* workspace, size_t workspace_bytes);
+  ~Multiplier();
+  Multiplier(const Multiplier&) = delete;
+  Multiplier& operator=(const Multiplier&) = delete;
+
+  // Throws ERR_DEVICE naming the shape where the library refuses.
+  void multiply(cudaStream_t stream, const Product& product);
+
+ private:
+  struct Shape;
+  struct Plan;
+  const Plan& plan_for(const Product& product);
+
+  const CublasLt& blas_;
+  Precision precision_;
+  void* workspace_;
+  size_t workspace_bytes_;
+  BlasHandle handle_ = nullptr;
+  std::map<Shape, std::unique_ptr<Plan>> plans_;
+};
+
+}  // namespace oa::cuda

@@ -1,0 +1,47 @@
+#include "cuda/stream.h"
+
+#include "cuda/check.h"
+
+namespace oa::cuda {
+namespace {
+
+// What NVIDIA recommends for Hopper; smaller GPUs need less, and it is one block a session.
+constexpr size_t kWorkspaceBytes = size_t{32} << 20;
+
+}  // namespace
+
+Stream::Stream(int device, Precision precision) : device_(device) {
+  check(cudaSetDevice(device_), "choosing the GPU");
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+  check(cudaMalloc(&workspace_, kWorkspaceBytes), "allocating the workspace of products");
+  multiplier_ = std::make_unique<Multiplier>(precision, workspace_, kWorkspaceBytes);
+}
+
+Stream::~Stream() {
+  cudaSetDevice(device_);
+  if (stream_) cudaStreamSynchronize(stream_);
+  multiplier_.reset();
+  if (workspace_) cudaFree(workspace_);
+  if (stream_) cudaStreamDestroy(stream_);
+}
+
+void Stream::multiply(const Product& product) {
+  if (product.depth > 0) return multiplier_->multiply(stream_, product);
+  if (!product.accumulate) fill(product.c, 0, sizeof(float) * static_cast<size_t>(product.rows * product.columns));
+}
+
+void Stream::fill(void* target, unsigned char byte, size_t bytes) {
+  if (bytes > 0) check(cudaMemsetAsync(target, byte, bytes, stream_), "filling memory");
+}
+
+void Stream::copy(void* target, const void* source, size_t bytes) {
+  if (bytes > 0) check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, stream_), "copying memory");
+}
+
+void Stream::upload(void* target, const void* source, size_t bytes) {
+  if (bytes > 0) check(cudaMemcpyAsync(target, source, bytes, cudaMemcpyHostToDevice, stream_), "copying a batch");
+}
+
+void Stream::wait() { check(cudaStreamSynchronize(stream_), "running a step"); }
+
+}  // namespace oa::cuda

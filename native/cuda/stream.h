@@ -1,0 +1,45 @@
+// One stream of a GPU with what its ops need: products, copies, events. Used by one thread at a time.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <memory>
+
+#include "cuda/cublaslt.h"
+
+namespace oa::cuda {
+
+class Stream {
+ public:
+  // Throws ERR_DEVICE, ERR_MEMORY.
+  Stream(int device, Precision precision);
+  ~Stream();
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  cudaStream_t handle() const { return stream_; }
+
+  // A product by cuBLASLt. A depth of 0 gives zeros.
+  void multiply(const Product& product);
+
+  // Sets `bytes` of device memory.
+  void fill(void* target, unsigned char byte, size_t bytes);
+
+  // Between device memories.
+  void copy(void* target, const void* source, size_t bytes);
+
+  // From this process; `source` must be page-locked and stay as it is until the copy is done.
+  void upload(void* target, const void* source, size_t bytes);
+
+  // Until everything before is done. Throws ERR_DEVICE where any of it failed.
+  void wait();
+
+ private:
+  int device_;
+  cudaStream_t stream_ = nullptr;
+  void* workspace_ = nullptr;
+  std::unique_ptr<Multiplier> multiplier_;
+};
+
+}  // namespace oa::cuda

@@ -1,0 +1,13 @@
+// In the place of cuda_device.cc where the addon is built without CUDA.
+#include "base/error.h"
+#include "runtime/cuda_device.h"
+
+namespace oa {
+
+CudaDescription describe_cuda() {
+  return {false, "the addon was built without CUDA; with a CUDA toolkit: npx onnx-adapters build --cuda on", "", {}};
+}
+
+std::shared_ptr<const Device> cuda_device(int) { throw Error("ERR_DEVICE", describe_cuda().reason); }
+
+}  // namespace oa
