@@ -8,6 +8,10 @@
 
 namespace oa {
 
+namespace cuda {
+class Stream;
+}
+
 // Shared by files that are compiled for different instruction sets: an out-of-line copy of one of these functions could
 // come from the AVX-512 build and run on every machine, so there must never be one.
 #define OA_ALWAYS_INLINE [[gnu::always_inline]] inline
@@ -46,8 +50,9 @@ struct Operand {
 struct Call {
   const Operand* operands = nullptr;     // outputs first, then inputs, in the order of opcodes.h
   const uint32_t* attributes = nullptr;  // one word each, in the order of opcodes.h
-  const StepScalars* scalars = nullptr;
-  ThreadPool* pool = nullptr;
+  const StepScalars* scalars = nullptr;  // on a GPU in its memory, for kernels alone
+  ThreadPool* pool = nullptr;            // of a CPU
+  cuda::Stream* stream = nullptr;        // of a GPU
   char* scratch = nullptr;  // 64-byte aligned, scratch_<op>(capacity call) bytes; content undefined
 
   OA_ALWAYS_INLINE const Operand& operator[](int i) const { return operands[i]; }
@@ -64,6 +69,10 @@ struct Call {
 //   const char* check_<op>(const Call&)    null, or what is wrong with the operands' shapes (at create, at capacity)
 //   int64_t     scratch_<op>(const Call&)  bytes needed; non-decreasing in T and B, may depend on pool->threads()
 //   void        run_<op>(const Call&)      allocates nothing, throws nothing
+// A GPU has the last two, in oa::cuda: run_<op> puts kernels on call.stream and returns; it may throw ERR_DEVICE. There a
+// step is bound to shapes rounded up to a bucket of T and B (runtime/cuda_queue.h). Rows behind the batch's own are no
+// sequence's: ids 0, types 0, labels -100 or 0, and cu stays at the real T. Ops write them whole and finite in a
+// forward pass and as 0 in a gradient; divisors come from scalars->tokens and scalars->sequences.
 struct OpFunctions {
   const char* (*check)(const Call&);
   int64_t (*scratch)(const Call&);

@@ -1,0 +1,326 @@
+#include "block.h"
+
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "fiber.h"
+
+namespace standin {
+namespace {
+
+constexpr int kWarp = 32;
+constexpr size_t kSlotBytes = 16;  // of a lane's value in an exchange
+constexpr int kNobody = -1;
+constexpr int kMany = -2;
+
+std::string text(Index3 i) {
+  return "(" + std::to_string(i.x) + ", " + std::to_string(i.y) + ", " + std::to_string(i.z) + ")";
+}
+
+enum class State { ready, at_block_barrier, at_warp_barrier, ended };
+
+struct Warp {
+  unsigned mask = 0;     // of the meeting under way; 0: none
+  unsigned arrived = 0;
+  uint32_t meetings = 0;  // so far: orders accesses within the warp
+  alignas(16) unsigned char slots[2][kWarp][kSlotBytes];  // by parity, so that the next meeting spares slow readers
+};
+
+struct Thread {
+  ThreadState state;
+  int number = 0;
+  State waiting = State::ready;
+  const char* file = nullptr;  // of the barrier it waits at
+  int line = 0;
+};
+
+// Who touched an element of shared memory last, and when. Two threads may meet at an element without a block barrier
+// between only by reading, or when both are of one warp with a warp barrier between.
+struct Touch {
+  int thread = kNobody;  // or kMany
+  int warp = kNobody;    // or kMany
+  uint32_t block_barriers = 0;
+  uint32_t warp_meetings = 0;
+
+  bool is_recent(uint32_t barriers) const { return thread != kNobody && block_barriers == barriers; }
+};
+struct Element {
+  Touch write;
+  Touch read;
+  bool written = false;
+};
+
+constexpr size_t kElementBytes = 2;  // the smallest type that kernels keep in shared memory
+
+class Block {
+ public:
+  static thread_local Block* current;
+
+  void run(const char* kernel, Index3 grid, Index3 size, Index3 index, size_t shared_bytes,
+           const std::function<void()>& body, std::mt19937_64* order);
+
+  Thread& thread() { return *running_; }
+  ThreadState& outside() { return outside_; }
+  void meet_block(const char* file, int line);
+  void meet_warp(unsigned mask, const void* own, void* other, int source, size_t bytes);
+  void* shared(size_t bytes);
+  void note(const void* at, size_t bytes, bool writes);
+  [[noreturn]] void fail(const std::string& what);
+
+ private:
+  void prepare(Index3 grid, Index3 size, Index3 index, size_t shared_bytes);
+  void resume(int number);
+  void pass_block_barrier();
+  [[noreturn]] void report_stuck();
+  void check(Element& element, size_t offset, bool writes);
+  static std::string name(const Thread& thread) { return "thread " + text(thread.state.thread); }
+
+  const char* kernel_ = "";
+  std::vector<Thread> threads_;
+  std::vector<Warp> warps_;
+  std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::vector<int> ready_;
+  std::unique_ptr<unsigned char[]> shared_;  // exactly as long as asked for: sanitizers see what lies behind
+  size_t shared_bytes_ = 0;
+  std::vector<Element> elements_;
+  uint32_t barriers_ = 0;
+  int waiting_ = 0, ended_ = 0;
+  Thread* running_ = nullptr;
+  ThreadState outside_;
+  std::string problem_;
+};
+
+thread_local Block* Block::current = nullptr;
+thread_local std::unique_ptr<Block> block;
+thread_local std::mt19937_64 orders;
+thread_local bool ordered = false;
+
+void Block::prepare(Index3 grid, Index3 size, Index3 index, size_t shared_bytes) {
+  const int count = static_cast<int>(size.x * size.y * size.z);
+  threads_.assign(static_cast<size_t>(count), {});
+  warps_.assign(static_cast<size_t>((count + kWarp - 1) / kWarp), {});
+  while (static_cast<int>(fibers_.size()) < count) fibers_.push_back(std::make_unique<Fiber>());
+  for (int i = 0; i < count; ++i) {
+    Thread& thread = threads_[static_cast<size_t>(i)];
+    const auto n = static_cast<unsigned>(i);
+    thread.state = {{n % size.x, n / size.x % size.y, n / size.x / size.y}, index, size, grid};
+    thread.number = i;
+  }
+  if (shared_bytes_ != shared_bytes || !shared_) {
+    shared_.reset(new unsigned char[shared_bytes]);
+    shared_bytes_ = shared_bytes;
+  }
+  std::memset(shared_.get(), 0xff, shared_bytes);  // floats: NaN
+  elements_.assign(shared_bytes / kElementBytes + 1, {});
+  barriers_ = 0;
+  waiting_ = ended_ = 0;
+}
+
+void Block::run(const char* kernel, Index3 grid, Index3 size, Index3 index, size_t shared_bytes,
+                const std::function<void()>& body, std::mt19937_64* order) {
+  kernel_ = kernel;
+  problem_.clear();
+  prepare(grid, size, index, shared_bytes);
+  ready_.resize(threads_.size());
+  for (size_t i = 0; i < ready_.size(); ++i) ready_[i] = static_cast<int>(i);
+  for (size_t i = 0; i < ready_.size(); ++i) fibers_[i]->start(&body);
+  Block* const before = current;
+  current = this;
+  std::vector<int> turn;
+  while (problem_.empty() && ended_ < static_cast<int>(threads_.size())) {
+    turn.swap(ready_);
+    ready_.clear();
+    if (turn.empty()) {
+      if (waiting_ == static_cast<int>(threads_.size())) {
+        pass_block_barrier();
+        continue;
+      }
+      try {
+        report_stuck();
+      } catch (...) {
+        current = before;
+        throw;
+      }
+    }
+    if (order) std::shuffle(turn.begin(), turn.end(), *order);
+    for (const int number : turn) {
+      resume(number);
+      if (!problem_.empty()) break;
+    }
+  }
+  current = before;
+  if (!problem_.empty()) throw Fault(problem_);
+}
+
+void Block::resume(int number) {
+  running_ = &threads_[static_cast<size_t>(number)];
+  if (fibers_[static_cast<size_t>(number)]->resume()) {
+    running_->waiting = State::ended;
+    ++ended_;
+  }
+  running_ = nullptr;
+}
+
+void Block::pass_block_barrier() {
+  for (Thread& thread : threads_) {
+    if (thread.line != threads_[0].line || std::strcmp(thread.file, threads_[0].file) != 0) {
+      problem_ = std::string("kernel ") + kernel_ + ": " + name(threads_[0]) + " waits at the barrier of " +
+                 threads_[0].file + ":" + std::to_string(threads_[0].line) + ", but " + name(thread) + " at that of line " +
+                 std::to_string(thread.line);
+      return;
+    }
+    thread.waiting = State::ready;
+    ready_.push_back(thread.number);
+  }
+  ++barriers_;
+  waiting_ = 0;
+}
+
+void Block::report_stuck() {
+  std::string problem = std::string("kernel ") + kernel_ + " hangs in block " + text(threads_[0].state.block) + ":";
+  int shown = 0;
+  for (const Thread& thread : threads_) {
+    if (thread.waiting == State::ended || shown == 3) continue;
+    ++shown;
+    const Warp& warp = warps_[static_cast<size_t>(thread.number / kWarp)];
+    char mask[32];
+    std::snprintf(mask, sizeof mask, "%08x, arrived %08x", warp.mask, warp.arrived);
+    problem += " " + name(thread) +
+               (thread.waiting == State::at_block_barrier
+                    ? " waits at the block barrier of line " + std::to_string(thread.line)
+                    : std::string(" waits for its warp, mask ") + mask) +
+               ";";
+  }
+  problem += " " + std::to_string(ended_) + " of " + std::to_string(threads_.size()) + " threads have left the kernel";
+  throw Fault(problem);
+}
+
+void Block::fail(const std::string& what) {
+  problem_ = std::string("kernel ") + kernel_ + ", block " + text(running_->state.block) + ", " + name(*running_) + ": " +
+             what;
+  for (;;) fibers_[static_cast<size_t>(running_->number)]->yield();  // never resumed
+}
+
+void Block::meet_block(const char* file, int line) {
+  Thread& self = thread();
+  self.waiting = State::at_block_barrier;
+  self.file = file;
+  self.line = line;
+  ++waiting_;
+  fibers_[static_cast<size_t>(self.number)]->yield();
+}
+
+void Block::meet_warp(unsigned mask, const void* own, void* other, int source, size_t bytes) {
+  Thread& self = thread();
+  Warp& warp = warps_[static_cast<size_t>(self.number / kWarp)];
+  const int lane = self.number % kWarp;
+  if (!(mask >> lane & 1)) fail("takes part in a warp operation whose mask leaves its lane out");
+  if (warp.mask != 0 && warp.mask != mask) fail("names another mask than the lanes that wait in its warp");
+  if (source >= kWarp || source < 0 || !(mask >> source & 1)) fail("reads the value of a lane outside of the mask");
+  const uint32_t parity = warp.meetings & 1;
+  warp.mask = mask;
+  warp.arrived |= 1u << lane;
+  if (bytes > 0) std::memcpy(warp.slots[parity][lane], own, bytes);
+  if (warp.arrived == mask) {
+    warp.mask = warp.arrived = 0;
+    ++warp.meetings;
+    const int first = self.number - lane;
+    for (int i = 0; i < kWarp; ++i) {
+      if (!(mask >> i & 1) || i == lane) continue;
+      threads_[static_cast<size_t>(first + i)].waiting = State::ready;
+      ready_.push_back(first + i);
+    }
+  } else {
+    self.waiting = State::at_warp_barrier;
+    fibers_[static_cast<size_t>(self.number)]->yield();
+  }
+  if (bytes > 0) std::memcpy(other, warp.slots[parity][source], bytes);
+}
+
+void* Block::shared(size_t bytes) {
+  if (bytes != shared_bytes_) {
+    fail("uses " + std::to_string(bytes) + " bytes of shared memory, but was launched with " +
+         std::to_string(shared_bytes_));
+  }
+  return shared_.get();
+}
+
+void Block::check(Element& element, size_t offset, bool writes) {
+  const Thread& self = thread();
+  const int warp = self.number / kWarp;
+  const uint32_t meetings = warps_[static_cast<size_t>(warp)].meetings;
+  const auto meets = [&](const Touch& touch) {
+    if (!touch.is_recent(barriers_) || touch.thread == self.number) return false;
+    return touch.warp != warp || touch.warp_meetings == meetings;
+  };
+  const auto race = [&](const Touch& touch, const char* did) {
+    const std::string by = touch.thread == kMany ? "several threads" : name(threads_[static_cast<size_t>(touch.thread)]);
+    fail(std::string("race in shared memory at byte ") + std::to_string(offset) + ": it " + (writes ? "writes" : "reads") +
+         " what " + by + " " + did + " without a barrier between");
+  };
+  if (!writes && !element.written) {
+    fail("reads shared memory at byte " + std::to_string(offset) + " that no thread has written");
+  }
+  if (meets(element.write)) race(element.write, "wrote");
+  if (writes && meets(element.read)) race(element.read, "read");
+  Touch& touch = writes ? element.write : element.read;
+  if (!writes && touch.is_recent(barriers_) && touch.thread != self.number) {
+    const bool together = touch.warp == warp && touch.warp_meetings == meetings;
+    touch = {kMany, together || touch.warp == warp ? warp : kMany, barriers_, meetings};
+  } else {
+    touch = {self.number, warp, barriers_, meetings};
+  }
+  element.written |= writes;
+}
+
+void Block::note(const void* at, size_t bytes, bool writes) {
+  const size_t offset = static_cast<size_t>(static_cast<const unsigned char*>(at) - shared_.get());
+  for (size_t i = 0; i < bytes; i += kElementBytes) check(elements_[(offset + i) / kElementBytes], offset + i, writes);
+}
+
+}  // namespace
+
+ThreadState& this_thread() { return Block::current->thread().state; }
+
+void set_order(uint64_t seed) {
+  ordered = seed != 0;
+  orders.seed(seed);
+}
+
+void run_grid(const char* kernel, Index3 blocks, Index3 threads, size_t shared_bytes,
+              const std::function<void()>& body) {
+  constexpr unsigned kMostThreads = 1024;
+  constexpr size_t kMostShared = 227 << 10;  // of an H100; 163 KiB on sm_80
+  const unsigned count = threads.x * threads.y * threads.z;
+  const auto refuse = [&](const std::string& what) { throw Fault(std::string("kernel ") + kernel + ": " + what); };
+  if (count == 0 || count > kMostThreads) refuse("a block of " + std::to_string(count) + " threads");
+  if (count % kWarp != 0) refuse("a block of " + std::to_string(count) + " threads is no whole number of warps");
+  if (blocks.y > 65535 || blocks.z > 65535) refuse("a grid of " + text(blocks) + " blocks");
+  if (shared_bytes > kMostShared) refuse(std::to_string(shared_bytes) + " bytes of shared memory");
+  if (!block) block = std::make_unique<Block>();
+  std::vector<uint64_t> order(size_t{blocks.x} * blocks.y * blocks.z);
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  if (ordered) std::shuffle(order.begin(), order.end(), orders);
+  for (const uint64_t n : order) {
+    const Index3 index{static_cast<unsigned>(n % blocks.x), static_cast<unsigned>(n / blocks.x % blocks.y),
+                       static_cast<unsigned>(n / blocks.x / blocks.y)};
+    block->run(kernel, blocks, threads, index, shared_bytes, body, ordered ? &orders : nullptr);
+  }
+}
+
+void block_barrier(const char* file, int line) { Block::current->meet_block(file, line); }
+void warp_barrier(unsigned mask) {
+  Block::current->meet_warp(mask, nullptr, nullptr, Block::current->thread().number % kWarp, 0);
+}
+void exchange(unsigned mask, const void* own, void* other, int source, size_t bytes) {
+  if (bytes > kSlotBytes) fault("exchanges more than 16 bytes in a warp");
+  Block::current->meet_warp(mask, own, other, source, bytes);
+}
+void* shared_memory(size_t bytes) { return Block::current->shared(bytes); }
+void note_read(const void* at, size_t bytes) { Block::current->note(at, bytes, false); }
+void note_write(const void* at, size_t bytes) { Block::current->note(at, bytes, true); }
+void fault(const std::string& what) { Block::current->fail(what); }
+
+}  // namespace standin
