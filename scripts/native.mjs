@@ -13,21 +13,29 @@ export const stampFile = join(buildFolder, 'stamp.txt')
 export const addonName = 'onnx_adapters.node'
 export const addonFile = join(buildFolder, 'Release', addonName)
 
-/** Options of CMakeLists.txt that a user may set through the environment; part of the stamp. */
-export function buildOptions(environment = process.env) {
+/**
+ * Options of CMakeLists.txt: what the environment asks for, and CUDA where `toolkit` (of findToolkit) is one; part of the
+ * stamp.
+ */
+export function buildOptions(toolkit, environment = process.env) {
   const options = {}
   if (environment.ONNX_ADAPTERS_SANITIZE) options.OA_SANITIZE = environment.ONNX_ADAPTERS_SANITIZE
   if (environment.ONNX_ADAPTERS_ISAS) options.OA_ISAS = environment.ONNX_ADAPTERS_ISAS
+  if (toolkit?.nvcc) {
+    options.OA_CUDA = 'ON'
+    options.OA_NVCC = toolkit.nvcc
+    options.OA_CUDA_ARCHS = toolkit.archs.join(';')
+  }
   return options
 }
 
 /** A hash of everything a build depends on: native/, CMakeLists.txt, options, platform. */
-export function computeStamp(options = buildOptions()) {
+export function computeStamp(options) {
   const hash = createHash('sha256')
   const files = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(cc|h|inc|cu|cuh)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
-  for (const file of [...files.sort(), join(root, 'CMakeLists.txt')]) {
+  for (const file of [...files.sort(), join(root, 'CMakeLists.txt'), join(root, 'cmake', 'cuda.cmake')]) {
     hash
       .update(`${relative(root, file)}\0`)
       .update(readFileSync(file))
@@ -67,9 +75,11 @@ export function missingTools() {
 }
 
 /** Builds FOLDER/Release/onnx_adapters.node. Returns true on success; output goes to this process's streams. */
-export function compileAddon(options = buildOptions(), folder = buildFolder) {
+export function compileAddon(options, folder = buildFolder) {
   const cmakeJs = join(dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin', 'cmake-js')
-  const definitions = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`)
+  // All of them every time: CMake remembers what an earlier build was told.
+  const all = { OA_CUDA: 'OFF', ...options }
+  const definitions = Object.entries(all).map(([name, value]) => `--CD${name}=${value}`)
   const jobs = Number(process.env.ONNX_ADAPTERS_BUILD_JOBS) || Math.min(8, availableParallelism())
   const parallel = ['--parallel', String(jobs)]
   const args = [cmakeJs, 'compile', '--log-level', 'error', '--directory', root, '--out', folder]

@@ -23,6 +23,20 @@ const variants = {
     definitions: ['-DCMAKE_BUILD_TYPE=Release', '-DOA_SANITIZE=thread', '-DOA_ISAS=scalar'],
     replay: ['--device', 'scalar', '--threads', '3', '--repeat', '2'],
   },
+  // The kernels for GPUs on the CPU, with the stand-ins of test/native/cuda; and an addon of them, for tests with Node.
+  emulated: {
+    definitions: ['-DCMAKE_BUILD_TYPE=Release', '-DOA_CUDA=EMULATED', '-DOA_ISAS=scalar', '-DOA_ADDON=ON'],
+    replay: ['--device', 'cuda', '--repeat', '2'],
+  },
+  'emulated-address': {
+    definitions: [
+      '-DCMAKE_BUILD_TYPE=Release',
+      '-DOA_CUDA=EMULATED',
+      '-DOA_ISAS=scalar',
+      '-DOA_SANITIZE=address,undefined',
+    ],
+    replay: ['--device', 'cuda'],
+  },
   arm64: {
     definitions: [
       '-DCMAKE_BUILD_TYPE=Release',
@@ -35,10 +49,15 @@ const variants = {
   },
 }
 
+/** Where a variant is built. */
+export function programFolder(name) {
+  return join(buildFolder, name === 'release' ? 'tests' : `tests-${name}`)
+}
+
 /** Builds the programs of one variant and runs them; every case counts. */
 export async function runPrograms(name) {
   const { definitions, replay, emulator = [] } = variants[name]
-  const folder = join(buildFolder, name === 'release' ? 'tests' : `tests-${name}`)
+  const folder = programFolder(name)
   const quiet = ['-Wno-dev', '--log-level=WARNING']
   const options = ['-DOA_TESTS=ON', '-DOA_ADDON=OFF', ...definitions, ...quiet]
   need(`configuring the native tests (${name})`, 'cmake', ['-S', root, '-B', folder, ...options])

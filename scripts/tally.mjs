@@ -11,6 +11,11 @@ export function finish() {
   process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)
 }
 
+/** Adds to the closing line. */
+export function count(counts) {
+  for (const key of Object.keys(total)) total[key] += counts[key] ?? 0
+}
+
 /** A step without which nothing can be tested: ends the process when it fails. */
 export function need(what, command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
@@ -21,11 +26,11 @@ export function need(what, command, args) {
 }
 
 /** Runs tests, shows what they print, and adds what `count(text)` finds; a bad exit without a failure counts as one. */
-export async function runTests(command, args, { count, environment = {} }) {
+export async function runTests(command, args, { count: counted, environment = {} }) {
   const { status, text } = await watch(command, args, environment)
-  const counts = count(text)
+  const counts = counted(text)
   if (status !== 0 && counts.failed === 0) counts.failed = 1
-  for (const key of Object.keys(total)) total[key] += counts[key] ?? 0
+  count(counts)
 }
 
 function watch(command, args, environment) {

@@ -3,12 +3,14 @@
 //   --native      the op tests, and the engine without Node
 //   --sanitizers  the engine without Node under AddressSanitizer + UBSan and under ThreadSanitizer
 //   --arm64       the engine without Node, compiled for arm64 and emulated by qemu
+//   --nvcc        the kernels for GPUs through the real compiler (a CUDA toolkit is needed); --write renews their limits
 //   --package     the packed package, installed into empty folders; needs the npm registry
 // The last line is `N passed, N failed, N skipped`; the exit code says the same.
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { root } from './native.mjs'
-import { recordings, runPrograms } from './programs.mjs'
+import { addonName, root } from './native.mjs'
+import { compiledAddon, testNvcc } from './nvcc.mjs'
+import { programFolder, recordings, runPrograms } from './programs.mjs'
 import { countAva, finish, need, runTests } from './tally.mjs'
 
 // What is recorded for oa_replay.
@@ -36,6 +38,13 @@ async function runAva(patterns) {
   await runTests(process.execPath, [ava, ...patterns], { count: countAva, environment })
 }
 
+/** Tests with Node of an addon with CUDA: `emulated` by the stand-ins of a GPU, or `compiled` where there is none. */
+async function runCuda(kind, addon) {
+  const environment = { ONNX_ADAPTERS_ADDON: addon, ONNX_ADAPTERS_CUDA_TESTS: kind }
+  const config = join('test', 'cuda', 'ava.config.mjs')
+  await runTests(process.execPath, [ava, '--config', config], { count: countAva, environment })
+}
+
 async function runPackageTests() {
   buildTests()
   rmSync(join(root, 'dist'), { recursive: true, force: true })
@@ -54,14 +63,21 @@ async function main() {
   const files = args.filter((arg) => !arg.startsWith('--'))
   if (files.length > 0) await runAva(files.map(compiled))
   else if (args.includes('--package')) await runPackageTests()
-  else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
+  else if (args.includes('--nvcc')) {
+    buildTests()
+    testNvcc({ write: args.includes('--write') })
+    await runCuda('compiled', compiledAddon)
+  } else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
     if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(recordedTests)
-    if (args.includes('--sanitizers')) for (const name of ['address', 'thread']) await runPrograms(name)
+    if (args.includes('--sanitizers'))
+      for (const name of ['address', 'thread', 'emulated-address']) await runPrograms(name)
     if (args.includes('--arm64')) await runPrograms('arm64')
   } else {
     await runAva(args.includes('--native') ? recordedTests : [])
     await runPrograms('release')
+    await runPrograms('emulated')
+    if (!args.includes('--native')) await runCuda('emulated', join(programFolder('emulated'), addonName))
   }
   finish()
 }

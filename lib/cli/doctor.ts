@@ -49,7 +49,7 @@ function describeReport({ version, node, platform, onnxruntime, cores, addon }: 
     ['CPU', addon.cpu],
     ['instruction set', `${best ?? 'none'}${others.length > 0 ? ` (also ${others.join(', ')})` : ''}`],
     ['threads', `${addon.threads} of ${cores} cores`],
-    ['CUDA', addon.cuda.ok ? 'yes' : `no: ${addon.cuda.reason}`],
+    ['CUDA', addon.cuda.ok ? `${addon.cuda.toolkit}: ${addon.cuda.gpus.join('; ')}` : `no: ${addon.cuda.reason}`],
   )
   return table(rows)
 }

@@ -7,37 +7,65 @@ import { describe } from './binding.js'
 import type { NativeDescription } from './native-types.js'
 
 export const devices = ['auto', 'cpu', 'cuda'] as const
-export type Device = (typeof devices)[number]
+/** `cuda` is GPU 0, `cuda:1` the next. */
+export type Device = (typeof devices)[number] | `cuda:${number}`
 
 export interface ResolvedDevice {
-  readonly kind: 'cpu'
-  /** Instruction set of the CPU kernels: `avx512`, `avx2`, `neon` or `scalar`. */
+  readonly kind: 'cpu' | 'cuda'
+  /** Whose kernels run: the instruction set `avx512`, `avx2`, `neon` or `scalar`, or a GPU, `cuda:0`. */
   readonly isa: string
-  /** In words, for logs: `cpu (avx2, AMD EPYC 7B13)`. */
+  /** In words, for logs: `cpu (avx2, AMD EPYC 7B13)`, `cuda:0 (NVIDIA H100 80GB HBM3 (sm_90, 79 GiB))`. */
   readonly description: string
 }
 
 /**
- * Chooses: `auto` takes what this install has, `cpu` and `cuda` insist. ONNX_ADAPTERS_ISA forces an instruction set.
+ * Chooses: `auto` takes a GPU where there is one that works, else the CPU; the others insist. ONNX_ADAPTERS_ISA forces
+ * an instruction set of the CPU.
  * @throws OptionError ERR_OPTION for an unknown name; DeviceError ERR_DEVICE where the device cannot be used, with the
  * reason; DeviceError ERR_ADDON
  */
 export function resolveDevice(device: Device = 'auto', description: NativeDescription = describe()): ResolvedDevice {
-  const kind = checkChoice('device', device, devices)
+  const { kind, index } = parseDevice(device)
   switch (kind) {
     case 'auto':
-    case 'cpu': {
-      const isa = chooseIsa(description, process.env['ONNX_ADAPTERS_ISA'])
-      return { kind: 'cpu', isa, description: `cpu (${isa}, ${description.cpu})` }
-    }
+      return description.cuda.ok ? gpu(index, description) : cpu(description)
+    case 'cpu':
+      return cpu(description)
     case 'cuda':
-      throw new DeviceError('ERR_DEVICE', `device 'cuda' cannot be used: ${description.cuda.reason}`, {
-        device,
-        reason: description.cuda.reason,
-      })
+      return gpu(index, description)
     default:
       return kind satisfies never
   }
+}
+
+/** @throws OptionError ERR_OPTION for what is no device's name, here or anywhere. */
+export function checkDevice(device: unknown): void {
+  parseDevice(device)
+}
+
+function parseDevice(device: unknown): { kind: (typeof devices)[number]; index: number } {
+  const numbered = typeof device === 'string' ? /^cuda:(\d{1,4})$/.exec(device) : null
+  if (numbered) return { kind: 'cuda', index: Number(numbered[1]) }
+  return { kind: checkChoice('device', device, devices), index: 0 }
+}
+
+function cpu(description: NativeDescription): ResolvedDevice {
+  const isa = chooseIsa(description, process.env['ONNX_ADAPTERS_ISA'])
+  return { kind: 'cpu', isa, description: `cpu (${isa}, ${description.cpu})` }
+}
+
+function gpu(index: number, { cuda }: NativeDescription): ResolvedDevice {
+  const device = `cuda:${index}`
+  const name = cuda.gpus[index]
+  const reason = name === undefined && cuda.ok ? noSuchGpu(index, cuda.gpus) : cuda.reason
+  if (!cuda.ok || name === undefined) {
+    throw new DeviceError('ERR_DEVICE', `device '${device}' cannot be used: ${reason}`, { device, reason })
+  }
+  return { kind: 'cuda', isa: device, description: `${device} (${name})` }
+}
+
+function noSuchGpu(index: number, gpus: readonly string[]): string {
+  return `there is no GPU ${index}; there ${gpus.length === 1 ? 'is' : 'are'} ${gpus.map((gpu, i) => `${i}: ${gpu}`).join(', ')}`
 }
 
 /**

@@ -7,7 +7,7 @@ import { OptionError } from '../errors.js'
 import { pools, taskKinds, type Pool, type TaskKind } from '../heads/define.js'
 import { heads } from '../heads/index.js'
 import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
-import { devices, type Device } from '../runtime/device.js'
+import { checkDevice, type Device } from '../runtime/device.js'
 import { resolveOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.js'
 
 /** What the head gives: a kind, and how many logits, as a number or by the labels' names. */
@@ -76,7 +76,7 @@ export function resolveTrainerOptions(options: TrainerOptions): ResolvedModel {
   checkKeys('Trainer', options, known)
   const { task, head = {}, seed = 0, device = 'auto', precision = 'auto' } = options
   checkKeys('head', head, ['pool', 'initialStd'])
-  checkChoice('device', device, devices)
+  checkDevice(device)
   checkChoice('precision', precision, ['auto', 'float32'])
   const trainable = resolveTrainable(options.trainable)
   const adapter = resolveAdapter(options.adapter)

@@ -1,0 +1,66 @@
+/** Trainings on a GPU that is played by the CPU, beside the same on the CPU's own kernels. */
+import { join } from 'node:path'
+import test from 'ava'
+import { evaluate, Predictor, train, type TrainOptions } from '../../../lib/index.js'
+import { readSafetensors, toFloats } from '../../../lib/formats/safetensors.js'
+import { maxDifference } from '../../support/budget.js'
+import { readGolden } from '../../support/golden.js'
+import { goldenStart, goldenTrainer, loadGoldenBackbone, stepLosses } from '../../support/model.js'
+import { prepareTraining, readJson } from '../../support/training.js'
+
+test('golden losses of ten steps', async (t) => {
+  const golden = readGolden()
+  const trainer = await goldenTrainer(golden, await loadGoldenBackbone(), { device: 'cuda' })
+  await goldenStart(golden, trainer)
+  const losses = await stepLosses(golden, trainer, golden.losses.length)
+  losses.forEach((loss, i) => t.true(Math.abs(loss - golden.losses[i]!) <= 2e-5, `step ${i}: ${loss}`))
+  await trainer.dispose()
+})
+
+const variants: Readonly<Record<string, Partial<TrainOptions>>> = {
+  adapters: { dropout: 0.1 },
+  'full fine-tuning': { adapter: false, trainable: 'all' },
+}
+
+for (const [name, options] of Object.entries(variants)) {
+  test(`train() with ${name} ends where the CPU ends`, async (t) => {
+    const small = { epochs: 1, trainRows: 40, ...options }
+    const onCpu = await prepareTraining(t, { ...small, device: 'cpu' })
+    const onGpu = await prepareTraining(t, { ...small, device: 'cuda:0' })
+    const [cpu, gpu] = [await train(onCpu.options), await train(onGpu.options)]
+    t.deepEqual(gpu.history[0]!.validation!.metrics, cpu.history[0]!.validation!.metrics)
+    const difference = await largestDifference(onCpu.options.output as string, onGpu.options.output as string)
+    t.true(difference < 2e-4, `a parameter is ${difference} off`)
+    const record = await readJson(join(onGpu.options.output as string, 'run.json'))
+    t.deepEqual(record['device'], { kind: 'cuda', isa: 'cuda:0' })
+  })
+}
+
+test('a run of the GPU predicts on both', async (t) => {
+  const { options } = await prepareTraining(t, { epochs: 1, trainRows: 24, device: 'cuda' })
+  const { output } = await train(options)
+  const texts = ['red', 'blue and green', 'a very green one']
+  const scores = await Promise.all(
+    (['cpu', 'cuda'] as const).map(async (device) => {
+      const predictor = await Predictor.load(output, { device })
+      const predicted = await predictor.predict(texts)
+      await predictor.dispose()
+      return predicted
+    }),
+  )
+  t.deepEqual(
+    scores[0]!.map((p) => (p as { label: string }).label),
+    scores[1]!.map((p) => (p as { label: string }).label),
+  )
+  const { metrics } = await evaluate({ run: output, data: options.validation!, device: 'cuda' })
+  t.truthy(metrics)
+})
+
+async function largestDifference(one: string, other: string): Promise<number> {
+  const read = async (run: string) => (await readSafetensors(join(run, 'adapter.safetensors'))).tensors
+  const [a, b] = [await read(one), await read(other)]
+  const differences = [...a].map(([name, tensor]) =>
+    maxDifference(toFloats(name, tensor), toFloats(name, b.get(name)!)),
+  )
+  return Math.max(...differences)
+}
