@@ -118,8 +118,8 @@ test('napi.h is seen only in native/napi', (t) => {
   t.deepEqual(wrong, [])
 })
 
-test('CUDA headers are seen only in native/cuda and *_cuda.cu', (t) => {
-  const inPlace = (file: string) => file.startsWith('native/cuda/') || file.endsWith('_cuda.cu')
+test('CUDA headers are seen only in native/cuda, *_cuda.cu and the device and queue of a GPU', (t) => {
+  const inPlace = (file: string) => /^native\/(cuda|runtime\/cuda_\w+)\b/.test(file) || file.endsWith('_cuda.cu')
   const wrong = files('native').filter(
     (file) => isSource(file) && !inPlace(file) && /#include [<"](cuda|cublas)/.test(read(file)),
   )
