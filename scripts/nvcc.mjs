@@ -8,7 +8,8 @@ import { findToolkit } from './cuda.mjs'
 import { addonName, buildFolder, root } from './native.mjs'
 import { count } from './tally.mjs'
 
-const folder = join(buildFolder, 'nvcc')
+/** Where the compiled addon and the programs for tests are. */
+export const folder = join(buildFolder, 'nvcc')
 export const compiledAddon = join(folder, addonName)
 const limitsFile = join(root, 'test', 'cuda', 'limits.json')
 const archs = '80;90'
@@ -17,6 +18,7 @@ const archs = '80;90'
 function compile(nvcc) {
   const definitions = [
     '-DOA_CUDA=ON',
+    '-DOA_ISAS=scalar',
     `-DOA_NVCC=${nvcc}`,
     `-DOA_CUDA_ARCHS=${archs}`,
     '-DOA_ADDON=ON',

@@ -73,7 +73,7 @@ export async function runPrograms(name) {
   if (files.length > 0) await run('oa_replay', [...replay, ...files])
 }
 
-function countCases(text) {
+export function countCases(text) {
   return {
     passed: sumOf(text, /^(\d+) passed, \d+ failed$/gm),
     failed: sumOf(text, /^\d+ passed, (\d+) failed$/gm),

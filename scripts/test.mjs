@@ -4,11 +4,13 @@
 //   --sanitizers  the engine without Node under AddressSanitizer + UBSan and under ThreadSanitizer
 //   --arm64       the engine without Node, compiled for arm64 and emulated by qemu
 //   --nvcc        the kernels for GPUs through the real compiler (a CUDA toolkit is needed); --write renews their limits
+//   --gpu         the op cases and trainings on the GPU of this machine, and under compute-sanitizer where it runs
 //   --package     the packed package, installed into empty folders; needs the npm registry
 // The last line is `N passed, N failed, N skipped`; the exit code says the same.
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { addonName, root } from './native.mjs'
+import { replayOnGpu } from './gpu.mjs'
 import { compiledAddon, testNvcc } from './nvcc.mjs'
 import { programFolder, recordings, runPrograms } from './programs.mjs'
 import { countAva, finish, need, runTests } from './tally.mjs'
@@ -38,9 +40,9 @@ async function runAva(patterns) {
   await runTests(process.execPath, [ava, ...patterns], { count: countAva, environment })
 }
 
-/** Tests with Node of an addon with CUDA: `emulated` by the stand-ins of a GPU, or `compiled` where there is none. */
-async function runCuda(kind, addon) {
-  const environment = { ONNX_ADAPTERS_ADDON: addon, ONNX_ADAPTERS_CUDA_TESTS: kind }
+/** Tests with Node of an addon with CUDA, from some folders of test/cuda. */
+async function runCuda(folders, addon) {
+  const environment = { ONNX_ADAPTERS_ADDON: addon, ONNX_ADAPTERS_CUDA_TESTS: folders }
   const config = join('test', 'cuda', 'ava.config.mjs')
   await runTests(process.execPath, [ava, '--config', config], { count: countAva, environment })
 }
@@ -58,6 +60,10 @@ function compiled(file) {
   return join('dist-test', relative(root, resolve(file))).replace(/\.ts$/, '.js')
 }
 
+function hasRecordings() {
+  return existsSync(recordings) && readdirSync(recordings).length > 0
+}
+
 async function main() {
   const args = process.argv.slice(2)
   const files = args.filter((arg) => !arg.startsWith('--'))
@@ -67,9 +73,15 @@ async function main() {
     buildTests()
     testNvcc({ write: args.includes('--write') })
     await runCuda('compiled', compiledAddon)
+  } else if (args.includes('--gpu')) {
+    if (!hasRecordings()) await runAva(recordedTests)
+    else buildTests()
+    testNvcc({ write: false })
+    await replayOnGpu()
+    await runCuda('gpu', compiledAddon)
   } else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
-    if (!existsSync(recordings) || readdirSync(recordings).length === 0) await runAva(recordedTests)
+    if (!hasRecordings()) await runAva(recordedTests)
     if (args.includes('--sanitizers'))
       for (const name of ['address', 'thread', 'emulated-address']) await runPrograms(name)
     if (args.includes('--arm64')) await runPrograms('arm64')
@@ -77,7 +89,7 @@ async function main() {
     await runAva(args.includes('--native') ? recordedTests : [])
     await runPrograms('release')
     await runPrograms('emulated')
-    if (!args.includes('--native')) await runCuda('emulated', join(programFolder('emulated'), addonName))
+    if (!args.includes('--native')) await runCuda('gpu,emulated', join(programFolder('emulated'), addonName))
   }
   finish()
 }
