@@ -120,7 +120,7 @@ template <bool kSpread, int kWidth, int kCount>
 __device__ __forceinline__ void load_rows(Rows<kWidth, kCount>& rows, const float* from, int64_t stride, int count,
                                           int width) {
   constexpr int kFours = Rows<kWidth, kCount>::kFours;
-#pragma unroll 4
+#pragma unroll 2
   for (int i = static_cast<int>(threadIdx.x); i < kCount * kFours; i += kThreads) {
     const int row = i / kFours, four = i % kFours;
     const float4 v = row < count ? read_four(from + row * stride, 4 * four, width) : float4{0, 0, 0, 0};
@@ -192,7 +192,7 @@ __device__ __forceinline__ void multiply_rows(float (&s)[kOwn][kOwn], const Rows
     for (int j = 0; j < kOwn; ++j) s[i][j] = 0;
   }
   if (kOwn * place.across >= count) return;
-#pragma unroll 4
+#pragma unroll 2
   for (int four = 0; four < kWidth / 4; ++four) {
     float4 a[kOwn], b[kOwn];
 #pragma unroll
@@ -213,6 +213,7 @@ template <int kWidth>
 struct Sums {
   static constexpr int kFours = kWidth / 4;
   static constexpr int kShare = kFours < kAcross ? kAcross / kFours : 1;
+  static_assert(kShare <= 2);
   static constexpr int kRows = kOwn / kShare;
   static constexpr int kColumns = kFours < kAcross ? 1 : kFours / kAcross;
 
@@ -236,11 +237,8 @@ struct Sums {
   __device__ __forceinline__ void scale(const float (&factors)[kOwn], int across) {
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      float factor = factors[i];
-#pragma unroll
-      for (int share = 1; share < kShare; ++share) {
-        if (across / kFours == share) factor = factors[share * kRows + i];
-      }
+      const float here = factors[i], there = factors[kOwn - kRows + i];  // the same where kShare is 1
+      const float factor = first_row(across) == 0 ? here : there;
 #pragma unroll
       for (int c = 0; c < kColumns; ++c) values[i][c] = scaled(values[i][c], factor);
     }
@@ -438,31 +436,28 @@ __global__ void __launch_bounds__(kThreads)
   float lse[kOwn], delta[kOwn], p[kOwn][kOwn], d[kOwn][kOwn];
 #pragma unroll
   for (int i = 0; i < kOwn; ++i) lse[i] = place.own + i < tile.rows ? at.lse[first + i] : 0.0f, delta[i] = 0;
-  const auto load = [&](int begin) {
-    const float* const keys = at.qkv + (tile.start + begin) * stride + at.hidden + offset;
-    load_rows<true>(memory.keys, keys, stride, place.streamed(begin), width);
-    load_rows<true>(memory.values, keys + at.hidden, stride, place.streamed(begin), width);
-    sync_block();
-    query_gradients(p, d, memory, place, at, dropout, lse, begin);
-  };
-  int begin = 0;
-  for (;; begin += kStreamed) {
-    load(begin);
-#pragma unroll
-    for (int i = 0; i < kOwn; ++i) {
-#pragma unroll
-      for (int j = 0; j < kOwn; ++j) delta[i] = fmaf(p[i][j], d[i][j], delta[i]);
-    }
-    if (begin + kStreamed >= tile.length) break;
-    sync_block();
-  }
-#pragma unroll
-  for (int i = 0; i < kOwn; ++i) {
-    delta[i] = row_sum(delta[i]);
-    if (place.across == 0 && place.own + i < tile.rows) deltas[first + i] = delta[i];
-  }
   Sums<kWidth> sums;
-  for (;; begin -= kStreamed) {
+  const int tiles_of_keys = (tile.length + kStreamed - 1) / kStreamed;
+  for (int step = 0; step < 2 * tiles_of_keys; ++step) {  // up for delta, then down for dQ
+    const bool up = step < tiles_of_keys;
+    const int begin = kStreamed * (up ? step : 2 * tiles_of_keys - 1 - step);
+    if (step != tiles_of_keys) {
+      const float* const keys = at.qkv + (tile.start + begin) * stride + at.hidden + offset;
+      if (step > 0) sync_block();
+      load_rows<true>(memory.keys, keys, stride, place.streamed(begin), width);
+      load_rows<true>(memory.values, keys + at.hidden, stride, place.streamed(begin), width);
+      sync_block();
+      query_gradients(p, d, memory, place, at, dropout, lse, begin);
+    }
+    if (up) {
+#pragma unroll
+      for (int i = 0; i < kOwn; ++i) {
+#pragma unroll
+        for (int j = 0; j < kOwn; ++j) delta[i] = fmaf(p[i][j], d[i][j], delta[i]);
+        if (step + 1 == tiles_of_keys) delta[i] = row_sum(delta[i]);
+      }
+      continue;
+    }
 #pragma unroll
     for (int i = 0; i < kOwn; ++i) {
       const auto ds = [&](int j) { return p[i][j] * (d[i][j] - delta[i]) * at.scale; };
@@ -470,9 +465,10 @@ __global__ void __launch_bounds__(kThreads)
     }
     sync_warp();
     sums.add_product(memory.weights, memory.keys, place, place.streamed(begin));
-    if (begin == 0) break;
-    sync_block();
-    load(begin - kStreamed);
+  }
+#pragma unroll
+  for (int i = 0; i < kOwn; ++i) {
+    if (place.across == 0 && place.own + i < tile.rows) deltas[first + i] = delta[i];
   }
   sums.write(d_queries, stride, place, width);
 }
