@@ -1,17 +1,69 @@
+// One row for every sequence: its first token's, or the mean of its tokens, see pool.h. A thread owns a column of a row
+// of y (mode mean: and adds its tokens in order), and writes it with `=`; sequences without tokens, among them those
+// behind the batch's own, get zeros. Traffic: mean reads x once, 4 bytes an element.
+//
+// Backward: a warp owns a row of dx, written with `=`; rows that belong to no sequence get zeros.
 #define OA_ISA cuda
 #include "ops/pool.h"
 
-#include "base/error.h"
 #include "cuda/launch.cuh"
+#include "cuda/sequences.cuh"
+#include "cuda/warp.cuh"
 
 namespace oa::cuda {
 
+namespace {
+
+constexpr int kColumns = 128;  // of a block of the forward pass
+constexpr int kThreads = 256;
+constexpr int kRows = kThreads / kWarp;  // of a block of the backward pass
+
+__global__ void pool_kernel(PoolCall p, int64_t blocks_across) {
+  const int64_t b = blockIdx.x / blocks_across;
+  const int64_t c = blockIdx.x % blocks_across * kColumns + threadIdx.x;
+  if (c >= p.columns) return;
+  const int64_t begin = p.cu[b], length = p.cu[b + 1] - begin;
+  const float* const x = p.x + begin * p.columns + c;
+  float y = length > 0 ? x[0] : 0.0f;
+  if (p.mode == PoolMode::mean && length > 0) {
+#pragma unroll 8
+    for (int64_t t = 1; t < length; ++t) y += x[t * p.columns];
+    y /= static_cast<float>(length);
+  }
+  p.y[b * p.columns + c] = y;
+}
+
+__global__ void pool_backward_kernel(PoolBackwardCall p) {
+  const int64_t t = int64_t{blockIdx.x} * kRows + warp();
+  if (t >= p.tokens) return;
+  float* const dx = p.dx + t * p.columns;
+  const bool padding = is_padding(p.cu, p.sequences, t);
+  const int64_t b = padding ? 0 : sequence_at(p.cu, p.sequences, t);
+  if (padding || (p.mode == PoolMode::cls && t != p.cu[b])) {
+    for (int64_t c = lane(); c < p.columns; c += kWarp) dx[c] = 0.0f;
+    return;
+  }
+  const float count = p.mode == PoolMode::mean ? static_cast<float>(p.cu[b + 1] - p.cu[b]) : 1.0f;
+  const float* const dy = p.dy + b * p.columns;
+  for (int64_t c = lane(); c < p.columns; c += kWarp) dx[c] = dy[c] / count;
+}
+
+}  // namespace
+
 int64_t scratch_pool(const Call&) { return 0; }
 
-void run_pool(const Call&) { throw Error("ERR_DEVICE", "pool is not written yet"); }
+void run_pool(const Call& call) {
+  const PoolCall p(call);
+  const unsigned across = blocks_for(p.columns, kColumns);
+  launch(*call.stream, {"pool", dim3(static_cast<unsigned>(p.sequences) * across), dim3(kColumns)}, pool_kernel, p,
+         int64_t{across});
+}
 
 int64_t scratch_pool_backward(const Call&) { return 0; }
 
-void run_pool_backward(const Call&) { throw Error("ERR_DEVICE", "pool_backward is not written yet"); }
+void run_pool_backward(const Call& call) {
+  const PoolBackwardCall p(call);
+  launch(*call.stream, {"pool_backward", dim3(blocks_for(p.tokens, kRows)), dim3(kThreads)}, pool_backward_kernel, p);
+}
 
 }  // namespace oa::cuda
