@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import test from 'ava'
 import { evaluate, Predictor, train, type TrainOptions } from '../../../lib/index.js'
 import { readSafetensors, toFloats } from '../../../lib/formats/safetensors.js'
-import { maxDifference } from '../../support/budget.js'
 import { readGolden } from '../../support/golden.js'
 import { goldenStart, goldenTrainer, loadGoldenBackbone, stepLosses } from '../../support/model.js'
 import { prepareTraining, readJson } from '../../support/training.js'
@@ -29,8 +28,8 @@ for (const [name, options] of Object.entries(variants)) {
     const onGpu = await prepareTraining(t, { ...small, device: 'cuda:0' })
     const [cpu, gpu] = [await train(onCpu.options), await train(onGpu.options)]
     t.deepEqual(gpu.history[0]!.validation!.metrics, cpu.history[0]!.validation!.metrics)
-    const difference = await largestDifference(onCpu.options.output as string, onGpu.options.output as string)
-    t.true(difference < 2e-4, `a parameter is ${difference} off`)
+    const difference = await relativeDifference(onGpu.options.output as string, onCpu.options.output as string)
+    t.true(difference < 1e-3, `the parameters are ${difference} off`)
     const record = await readJson(join(onGpu.options.output as string, 'run.json'))
     t.deepEqual(record['device'], { kind: 'cuda', isa: 'cuda:0' })
   })
@@ -56,11 +55,20 @@ test('a run of the GPU predicts on both', async (t) => {
   t.truthy(metrics)
 })
 
-async function largestDifference(one: string, other: string): Promise<number> {
+/**
+ * ‖a - b‖ / ‖b‖ over all parameters: Adam makes a full step of a gradient that is only rounding noise, so single values
+ * may be far off.
+ */
+async function relativeDifference(one: string, other: string): Promise<number> {
   const read = async (run: string) => (await readSafetensors(join(run, 'adapter.safetensors'))).tensors
   const [a, b] = [await read(one), await read(other)]
-  const differences = [...a].map(([name, tensor]) =>
-    maxDifference(toFloats(name, tensor), toFloats(name, b.get(name)!)),
-  )
-  return Math.max(...differences)
+  let [difference, size] = [0, 0]
+  for (const [name, tensor] of a) {
+    const [left, right] = [toFloats(name, tensor), toFloats(name, b.get(name)!)]
+    left.forEach((value, i) => {
+      difference += (value - right[i]!) ** 2
+      size += right[i]! ** 2
+    })
+  }
+  return Math.sqrt(difference / size)
 }
