@@ -19,6 +19,14 @@ if(OA_CUDA STREQUAL "EMULATED")
   # arithmetic stays that of the source.
   target_compile_options(oa_cuda PRIVATE -O2 -ffp-contract=fast -Wno-unknown-pragmas -Wno-attributes)
   target_sources(oa_core PRIVATE $<TARGET_OBJECTS:oa_cuda>)
+  # The stand-ins' own tests are compiled as the stand-ins are; CMakeLists.txt links them into oa_selftest.
+  if(OA_TESTS)
+    file(GLOB standin_tests CONFIGURE_DEPENDS ${standin}/*_test.cc)
+    add_library(oa_cuda_selftest OBJECT ${standin_tests})
+    foreach(property INCLUDE_DIRECTORIES COMPILE_DEFINITIONS COMPILE_OPTIONS)
+      set_target_properties(oa_cuda_selftest PROPERTIES ${property} "$<TARGET_PROPERTY:oa_cuda,${property}>")
+    endforeach()
+  endif()
   return()
 endif()
 

@@ -43,7 +43,13 @@ __device__ __forceinline__ void sync_warp(unsigned mask = kFullWarp) {
 }
 
 // The barrier of a whole block: every thread must arrive, at the same place.
+#ifdef OA_CUDA_STANDIN
+inline void sync_block(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  standin::block_barrier(file, line);
+}
+#else
 __device__ __forceinline__ void sync_block() { __syncthreads(); }
+#endif
 
 // Every lane gets the sum, always added in the same order.
 template <class T>

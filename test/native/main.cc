@@ -50,6 +50,12 @@ int main() {
   test_program();
   test_session();
   test_guards();
+#ifdef OA_CUDA_STANDIN
+  test_cuda_blocks();
+  test_cuda_runtime();
+  test_cuda_products();
+  test_cuda_attention();
+#endif
   std::printf("%d passed, %d failed\n", passed, failed);
   return failed > 0 ? 1 : 0;
 }

@@ -11,7 +11,8 @@ namespace standin {
 namespace {
 
 constexpr int kWarp = 32;
-constexpr size_t kSlotBytes = 16;  // of a lane's value in an exchange
+constexpr size_t kMostBytes = 16;  // of a lane's value in an exchange
+constexpr unsigned kWholeWarp = 0xffffffffu;
 constexpr int kNobody = -1;
 constexpr int kMany = -2;
 
@@ -21,11 +22,19 @@ std::string text(Index3 i) {
 
 enum class State { ready, at_block_barrier, at_warp_barrier, ended };
 
+// What a lane that waits in an exchange gives and wants; both lie on its stack.
+struct Lane {
+  const void* own = nullptr;
+  void* other = nullptr;
+  int source = 0;
+};
+
 struct Warp {
-  unsigned mask = 0;     // of the meeting under way; 0: none
+  unsigned mask = 0;  // of the meeting under way; 0: none
   unsigned arrived = 0;
-  uint32_t meetings = 0;  // so far: orders accesses within the warp
-  alignas(16) unsigned char slots[2][kWarp][kSlotBytes];  // by parity, so that the next meeting spares slow readers
+  size_t bytes = 0;       // of its values; 0: a barrier
+  uint32_t barriers = 0;  // of the whole warp so far: they order its accesses, while a shuffle orders nothing
+  Lane lanes[kWarp];
 };
 
 struct Thread {
@@ -42,7 +51,7 @@ struct Touch {
   int thread = kNobody;  // or kMany
   int warp = kNobody;    // or kMany
   uint32_t block_barriers = 0;
-  uint32_t warp_meetings = 0;
+  uint32_t warp_barriers = 0;
 
   bool is_recent(uint32_t barriers) const { return thread != kNobody && block_barriers == barriers; }
 };
@@ -73,6 +82,7 @@ class Block {
   void prepare(Index3 grid, Index3 size, Index3 index, size_t shared_bytes);
   void resume(int number);
   void pass_block_barrier();
+  void pass_warp(Warp& warp, int last);
   [[noreturn]] void report_stuck();
   void check(Element& element, size_t offset, bool writes);
   static std::string name(const Thread& thread) { return "thread " + text(thread.state.thread); }
@@ -167,8 +177,8 @@ void Block::pass_block_barrier() {
   for (Thread& thread : threads_) {
     if (thread.line != threads_[0].line || std::strcmp(thread.file, threads_[0].file) != 0) {
       problem_ = std::string("kernel ") + kernel_ + ": " + name(threads_[0]) + " waits at the barrier of " +
-                 threads_[0].file + ":" + std::to_string(threads_[0].line) + ", but " + name(thread) + " at that of line " +
-                 std::to_string(thread.line);
+                 threads_[0].file + ":" + std::to_string(threads_[0].line) + ", but " + name(thread) + " at that of " +
+                 thread.file + ":" + std::to_string(thread.line);
       return;
     }
     thread.waiting = State::ready;
@@ -198,8 +208,8 @@ void Block::report_stuck() {
 }
 
 void Block::fail(const std::string& what) {
-  problem_ = std::string("kernel ") + kernel_ + ", block " + text(running_->state.block) + ", " + name(*running_) + ": " +
-             what;
+  problem_ = std::string("kernel ") + kernel_ + ", block " + text(running_->state.block) + ", " + name(*running_) +
+             ": " + what;
   for (;;) fibers_[static_cast<size_t>(running_->number)]->yield();  // never resumed
 }
 
@@ -218,25 +228,30 @@ void Block::meet_warp(unsigned mask, const void* own, void* other, int source, s
   const int lane = self.number % kWarp;
   if (!(mask >> lane & 1)) fail("takes part in a warp operation whose mask leaves its lane out");
   if (warp.mask != 0 && warp.mask != mask) fail("names another mask than the lanes that wait in its warp");
+  if (warp.mask != 0 && warp.bytes != bytes) fail("meets lanes of its warp in another operation than its own");
   if (source >= kWarp || source < 0 || !(mask >> source & 1)) fail("reads the value of a lane outside of the mask");
-  const uint32_t parity = warp.meetings & 1;
   warp.mask = mask;
+  warp.bytes = bytes;
   warp.arrived |= 1u << lane;
-  if (bytes > 0) std::memcpy(warp.slots[parity][lane], own, bytes);
-  if (warp.arrived == mask) {
-    warp.mask = warp.arrived = 0;
-    ++warp.meetings;
-    const int first = self.number - lane;
-    for (int i = 0; i < kWarp; ++i) {
-      if (!(mask >> i & 1) || i == lane) continue;
-      threads_[static_cast<size_t>(first + i)].waiting = State::ready;
-      ready_.push_back(first + i);
-    }
-  } else {
-    self.waiting = State::at_warp_barrier;
-    fibers_[static_cast<size_t>(self.number)]->yield();
+  warp.lanes[lane] = {own, other, source};
+  if (warp.arrived == mask) return pass_warp(warp, self.number);
+  self.waiting = State::at_warp_barrier;
+  fibers_[static_cast<size_t>(self.number)]->yield();
+}
+
+// The last to arrive hands every lane its value, before any of them goes on.
+void Block::pass_warp(Warp& warp, int last) {
+  const int first = last / kWarp * kWarp;
+  for (int i = 0; i < kWarp; ++i) {
+    if (!(warp.mask >> i & 1)) continue;
+    const Lane& lane = warp.lanes[i];
+    if (warp.bytes > 0) std::memcpy(lane.other, warp.lanes[lane.source].own, warp.bytes);
+    if (first + i == last) continue;
+    threads_[static_cast<size_t>(first + i)].waiting = State::ready;
+    ready_.push_back(first + i);
   }
-  if (bytes > 0) std::memcpy(other, warp.slots[parity][source], bytes);
+  if (warp.bytes == 0 && warp.mask == kWholeWarp) ++warp.barriers;
+  warp.mask = warp.arrived = 0;
 }
 
 void* Block::shared(size_t bytes) {
@@ -250,15 +265,16 @@ void* Block::shared(size_t bytes) {
 void Block::check(Element& element, size_t offset, bool writes) {
   const Thread& self = thread();
   const int warp = self.number / kWarp;
-  const uint32_t meetings = warps_[static_cast<size_t>(warp)].meetings;
+  const uint32_t barriers = warps_[static_cast<size_t>(warp)].barriers;
+  const auto is_before = [&](const Touch& touch) { return touch.warp == warp && touch.warp_barriers != barriers; };
   const auto meets = [&](const Touch& touch) {
-    if (!touch.is_recent(barriers_) || touch.thread == self.number) return false;
-    return touch.warp != warp || touch.warp_meetings == meetings;
+    return touch.is_recent(barriers_) && touch.thread != self.number && !is_before(touch);
   };
   const auto race = [&](const Touch& touch, const char* did) {
-    const std::string by = touch.thread == kMany ? "several threads" : name(threads_[static_cast<size_t>(touch.thread)]);
-    fail(std::string("race in shared memory at byte ") + std::to_string(offset) + ": it " + (writes ? "writes" : "reads") +
-         " what " + by + " " + did + " without a barrier between");
+    const std::string by =
+        touch.thread == kMany ? "several threads" : name(threads_[static_cast<size_t>(touch.thread)]);
+    fail(std::string("race in shared memory at byte ") + std::to_string(offset) + ": it " +
+         (writes ? "writes" : "reads") + " what " + by + " " + did + " without a barrier between");
   };
   if (!writes && !element.written) {
     fail("reads shared memory at byte " + std::to_string(offset) + " that no thread has written");
@@ -266,11 +282,10 @@ void Block::check(Element& element, size_t offset, bool writes) {
   if (meets(element.write)) race(element.write, "wrote");
   if (writes && meets(element.read)) race(element.read, "read");
   Touch& touch = writes ? element.write : element.read;
-  if (!writes && touch.is_recent(barriers_) && touch.thread != self.number) {
-    const bool together = touch.warp == warp && touch.warp_meetings == meetings;
-    touch = {kMany, together || touch.warp == warp ? warp : kMany, barriers_, meetings};
+  if (!writes && meets(touch)) {
+    touch = {kMany, touch.warp == warp ? warp : kMany, barriers_, barriers};
   } else {
-    touch = {self.number, warp, barriers_, meetings};
+    touch = {self.number, warp, barriers_, barriers};
   }
   element.written |= writes;
 }
@@ -315,7 +330,7 @@ void warp_barrier(unsigned mask) {
   Block::current->meet_warp(mask, nullptr, nullptr, Block::current->thread().number % kWarp, 0);
 }
 void exchange(unsigned mask, const void* own, void* other, int source, size_t bytes) {
-  if (bytes > kSlotBytes) fault("exchanges more than 16 bytes in a warp");
+  if (bytes > kMostBytes) fault("exchanges more than 16 bytes in a warp");
   Block::current->meet_warp(mask, own, other, source, bytes);
 }
 void* shared_memory(size_t bytes) { return Block::current->shared(bytes); }

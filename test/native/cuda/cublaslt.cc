@@ -36,6 +36,7 @@ constexpr size_t kSplitWorkspace = 1 << 20;  // what this library's algorithm wa
 struct Chosen {
   uint64_t magic, rows, columns, depth, transposes;
   uint32_t alignment[4];
+  uint64_t workspace_bytes;
 };
 static_assert(sizeof(Chosen) <= sizeof(BlasAlgorithm));
 constexpr uint64_t kMagic = 0x6c746761;
@@ -125,12 +126,18 @@ BlasStatus choose(BlasHandle, BlasDesc desc, BlasLayout a, BlasLayout b, BlasLay
   }
   if (a->type != BlasType::f32 || d->type != BlasType::f32 || desc->scale != BlasType::f32) return kBlasNotSupported;
   if (desc->compute != BlasCompute::f32 && desc->compute != BlasCompute::tf32) return kBlasNotSupported;
-  Chosen chosen{kMagic, static_cast<uint64_t>(sizes.rows), static_cast<uint64_t>(sizes.columns),
-                static_cast<uint64_t>(sizes.depth), transposes(*desc), {}};
+  Chosen chosen{kMagic,
+                static_cast<uint64_t>(sizes.rows),
+                static_cast<uint64_t>(sizes.columns),
+                static_cast<uint64_t>(sizes.depth),
+                transposes(*desc),
+                {},
+                {}};
   std::copy(preference->alignment, preference->alignment + 4, chosen.alignment);
+  chosen.workspace_bytes = std::min(preference->workspace_bytes, kSplitWorkspace);
   *results = {};
   std::memcpy(results->algorithm.data, &chosen, sizeof chosen);
-  results->workspace_bytes = std::min(preference->workspace_bytes, kSplitWorkspace);
+  results->workspace_bytes = chosen.workspace_bytes;
   *found = 1;
   return kBlasSuccess;
 }
@@ -174,14 +181,20 @@ BlasStatus multiply(BlasHandle, BlasDesc desc, const void* alpha, const void* a,
   if (!a || !b || !c || !d || !sizes_of(*desc, *layout_a, *layout_b, *layout_d, sizes)) return kInvalid;
   Chosen chosen;
   std::memcpy(&chosen, algorithm->data, sizeof chosen);
-  const Chosen expected{kMagic, static_cast<uint64_t>(sizes.rows), static_cast<uint64_t>(sizes.columns),
-                        static_cast<uint64_t>(sizes.depth), transposes(*desc), {}};
+  const Chosen expected{kMagic,
+                        static_cast<uint64_t>(sizes.rows),
+                        static_cast<uint64_t>(sizes.columns),
+                        static_cast<uint64_t>(sizes.depth),
+                        transposes(*desc),
+                        {},
+                        {}};
   if (std::memcmp(&chosen, &expected, offsetof(Chosen, alignment)) != 0) return kInvalid;
   const void* const pointers[] = {a, b, c, d};
   for (int i = 0; i < 4; ++i) {
     if (!is_aligned(pointers[i], chosen.alignment[i])) return kInvalid;
   }
-  if (!workspace || workspace_bytes < kSplitWorkspace || !is_aligned(workspace, 16)) return kInvalid;
+  if (workspace_bytes < chosen.workspace_bytes || !is_aligned(workspace, 16)) return kInvalid;
+  if (!workspace && chosen.workspace_bytes > 0) return kInvalid;
   const Work work{*desc,
                   *layout_a,
                   *layout_b,
@@ -211,10 +224,10 @@ void* standin::open_library(const char* name) {
 
 void* standin::find_symbol(void*, const char* name) {
   using namespace oa::cuda;
-#define OA_STANDIN_SYMBOL(member, symbol, type, parameters)                                    \
-  if (std::string_view(name) == #symbol) {                                                     \
-    type(*const function) parameters = &member;                                                \
-    return reinterpret_cast<void*>(function);                                                  \
+#define OA_STANDIN_SYMBOL(member, symbol, type, parameters) \
+  if (std::string_view(name) == #symbol) {                  \
+    type(*const function) parameters = &member;             \
+    return reinterpret_cast<void*>(function);               \
   }
   OA_FOR_EACH_CUBLASLT(OA_STANDIN_SYMBOL)
 #undef OA_STANDIN_SYMBOL

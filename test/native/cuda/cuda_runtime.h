@@ -68,6 +68,7 @@ enum cudaError_t {
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorNotReady = 600,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900
 };
@@ -140,7 +141,8 @@ void* open_library(const char* name);
 void* find_symbol(void* library, const char* name);
 
 // What is wrong with this imaginary machine: words of the variable ONNX_ADAPTERS_STANDIN, such as `no-driver`,
-// `old-driver`, `no-gpu`, `old-gpu`, `no-cublaslt`, `old-cublaslt`, `memory=<bytes>`.
+// `old-driver`, `no-gpu`, `old-gpu`, `no-cublaslt`, `old-cublaslt`, `memory=<bytes>`; and `order=<seed>`: streams made
+// from then on run their blocks and threads in random orders (block.h), others at each wait.
 bool machine_has(const char* word);
 size_t machine_memory();
 

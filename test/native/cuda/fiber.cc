@@ -22,13 +22,15 @@ extern "C" void standin_switch_stacks(void** save, void* load);
 
 #if defined(__x86_64__)
 constexpr size_t kSavedBytes = 7 * 8;  // six registers and the return address
-__asm__(".text\n.globl " STANDIN_SWITCH "\n" STANDIN_SWITCH ":\n"
+__asm__(".text\n.globl " STANDIN_SWITCH "\n" STANDIN_SWITCH
+        ":\n"
         "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
         "movq %rsp, (%rdi)\nmovq %rsi, %rsp\n"
         "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n");
 #elif defined(__aarch64__)
 constexpr size_t kSavedBytes = 160;
-__asm__(".text\n.globl " STANDIN_SWITCH "\n" STANDIN_SWITCH ":\n"
+__asm__(".text\n.globl " STANDIN_SWITCH "\n" STANDIN_SWITCH
+        ":\n"
         "sub sp, sp, #160\n"
         "stp x19, x20, [sp]\nstp x21, x22, [sp, #16]\nstp x23, x24, [sp, #32]\nstp x25, x26, [sp, #48]\n"
         "stp x27, x28, [sp, #64]\nstp x29, x30, [sp, #80]\n"

@@ -7,6 +7,10 @@
 
 #include "cuda_runtime.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace standin {
 
 using Work = std::function<void()>;
@@ -14,9 +18,12 @@ using Work = std::function<void()>;
 struct Stream {
   std::vector<Work> pending;
   Graph* capturing = nullptr;
+  uint64_t order = 0;  // the seed of this stream's orders, if the machine has one
+  uint64_t drains = 0;
 };
 struct Event {
   std::chrono::steady_clock::time_point at;
+  bool done = false;
 };
 struct Graph {
   std::vector<Work> nodes;
@@ -31,9 +38,15 @@ constexpr size_t kMemory = size_t{4} << 30;
 constexpr int kDriver = 13000;
 constexpr int kOldDriver = 12000;
 
+// Behind every allocation of the device, never to be touched: watched after each kernel, or by AddressSanitizer.
+constexpr size_t kTailBytes = 256;
+constexpr unsigned char kTail = 0xe5;
+
 std::mutex mutex;
-std::map<void*, size_t> allocations;  // of the device
+std::map<void*, size_t> allocations;       // of the device
+std::map<void*, size_t> host_allocations;  // page-locked
 size_t allocated = 0;
+thread_local int captures = 0;  // under way in this thread
 thread_local cudaError_t last = cudaSuccess;
 thread_local std::string problem;  // what a Fault said
 
@@ -42,10 +55,74 @@ cudaError_t set(cudaError_t error) {
   return error;
 }
 
+size_t whole(size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+// Whether all of it lies in one allocation.
+bool is_in(const std::map<void*, size_t>& known, const void* data, size_t bytes) {
+  const std::lock_guard lock(mutex);
+  const auto next = known.upper_bound(const_cast<void*>(data));
+  if (next == known.begin()) return false;
+  const auto& [start, size] = *std::prev(next);
+  const auto offset = static_cast<size_t>(static_cast<const char*>(data) - static_cast<const char*>(start));
+  return offset <= size && bytes <= size - offset;
+}
+
+void watch_tail(void* data, size_t bytes) {
+  unsigned char* const tail = static_cast<unsigned char*>(data) + bytes;
+  const size_t tail_bytes = whole(bytes) + kTailBytes - bytes;
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_poison_memory_region(tail, tail_bytes);
+#else
+  std::memset(tail, kTail, tail_bytes);
+#endif
+}
+
+// Throws Fault where a kernel wrote behind an allocation.
+void check_tails([[maybe_unused]] const char* kernel) {
+#if !defined(__SANITIZE_ADDRESS__)
+  const std::lock_guard lock(mutex);
+  for (const auto& [data, bytes] : allocations) {
+    const unsigned char* const tail = static_cast<unsigned char*>(data) + bytes;
+    const size_t tail_bytes = whole(bytes) + kTailBytes - bytes;
+    for (size_t i = 0; i < tail_bytes; ++i) {
+      if (tail[i] == kTail) continue;
+      watch_tail(data, bytes);
+      throw Fault(std::string("kernel ") + kernel + " wrote " + std::to_string(i) + " bytes behind the end of " +
+                  std::to_string(bytes) + " bytes of device memory");
+    }
+  }
+#endif
+}
+
+// The number of a word such as `order=7`, else `otherwise`.
+uint64_t machine_number(const char* word, uint64_t otherwise) {
+  const char* const text = std::getenv("ONNX_ADAPTERS_STANDIN");
+  const size_t length = std::strlen(word);
+  for (const char* at = text ? std::strstr(text, word) : nullptr; at; at = std::strstr(at + 1, word)) {
+    if ((at == text || at[-1] == ',') && at[length] == '=') return std::strtoull(at + length + 1, nullptr, 10);
+  }
+  return otherwise;
+}
+
+// Gives a stream's own orders to what runs meanwhile.
+class StreamOrder {
+ public:
+  explicit StreamOrder(Stream& stream) : is_own_(stream.order != 0) {
+    if (is_own_) set_order(stream.order * 1000003 + stream.drains++);
+  }
+  ~StreamOrder() {
+    if (is_own_) set_order(0);
+  }
+
+ private:
+  bool is_own_;
+};
+
 // Runs what the stream holds. As on a GPU, a kernel that fails takes what follows with it.
 cudaError_t drain(cudaStream_t stream) {
   std::vector<Work> work;
   work.swap(stream->pending);
+  const StreamOrder order(*stream);
   try {
     for (const Work& next : work) next();
   } catch (const Fault& fault) {
@@ -66,7 +143,10 @@ void enqueue(cudaStream_t stream, Work work) {
 }
 
 void launch(cudaStream_t stream, const char* name, dim3 blocks, dim3 threads, size_t shared_bytes, Work body) {
-  enqueue(stream, [=] { run_grid(name, blocks, threads, shared_bytes, body); });
+  enqueue(stream, [=] {
+    run_grid(name, blocks, threads, shared_bytes, body);
+    check_tails(name);
+  });
 }
 
 bool machine_has(const char* word) {
@@ -75,11 +155,7 @@ bool machine_has(const char* word) {
   return at && is_whole(text, static_cast<size_t>(at - text), std::strlen(word));
 }
 
-size_t machine_memory() {
-  const char* const text = std::getenv("ONNX_ADAPTERS_STANDIN");
-  const char* const at = text ? std::strstr(text, "memory=") : nullptr;
-  return at ? std::strtoull(at + 7, nullptr, 10) : kMemory;
-}
+size_t machine_memory() { return machine_number("memory", kMemory); }
 
 }  // namespace standin
 
@@ -94,6 +170,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
     case cudaErrorNoKernelImageForDevice: return "cudaErrorNoKernelImageForDevice";
+    case cudaErrorNotReady: return "cudaErrorNotReady";
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
   }
@@ -136,11 +213,14 @@ cudaError_t cudaDriverGetVersion(int* version) {
 }
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {
+  if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
   const std::lock_guard lock(mutex);
-  if (allocated + bytes > machine_memory()) return set(cudaErrorMemoryAllocation);
-  *data = std::aligned_alloc(256, (bytes + 255) / 256 * 256 + 256);
+  const size_t memory = machine_memory();
+  if (bytes > memory || allocated > memory - bytes) return set(cudaErrorMemoryAllocation);
+  *data = std::aligned_alloc(256, whole(bytes) + kTailBytes);
   if (!*data) return set(cudaErrorMemoryAllocation);
   std::memset(*data, 0xff, bytes);
+  watch_tail(*data, bytes);
   allocations[*data] = bytes;
   allocated += bytes;
   return cudaSuccess;
@@ -148,10 +228,14 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
 
 cudaError_t cudaFree(void* data) {
   if (!data) return cudaSuccess;
+  if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
   const std::lock_guard lock(mutex);
   const auto found = allocations.find(data);
   if (found == allocations.end()) return set(cudaErrorInvalidValue);
   allocated -= found->second;
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(data, whole(found->second) + kTailBytes);
+#endif
   allocations.erase(found);
   std::free(data);
   return cudaSuccess;
@@ -159,36 +243,61 @@ cudaError_t cudaFree(void* data) {
 
 cudaError_t cudaMallocHost(void** data, size_t bytes) {
   *data = std::malloc(bytes ? bytes : 1);
-  return *data ? cudaSuccess : set(cudaErrorMemoryAllocation);
+  if (!*data) return set(cudaErrorMemoryAllocation);
+  const std::lock_guard lock(mutex);
+  host_allocations[*data] = bytes;
+  return cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void* data) {
+  const std::lock_guard lock(mutex);
+  if (data && host_allocations.erase(data) == 0) return set(cudaErrorInvalidValue);
   std::free(data);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcpyKind) {
+namespace {
+
+// Whether target and source lie where `kind` says, as far as this machine knows: host memory is what is not its own.
+bool is_copy(const void* target, const void* source, size_t bytes, cudaMemcpyKind kind) {
+  return is_in(allocations, target, bytes) == (kind != cudaMemcpyDeviceToHost) &&
+         is_in(allocations, source, bytes) == (kind != cudaMemcpyHostToDevice);
+}
+
+}  // namespace
+
+cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind) {
+  if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
+  if (!is_copy(target, source, bytes, kind)) return set(cudaErrorInvalidValue);
   std::memcpy(target, source, bytes);
   return cudaSuccess;
 }
 
 cudaError_t cudaMemset(void* target, int byte, size_t bytes) {
+  if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
+  if (!is_in(allocations, target, bytes)) return set(cudaErrorInvalidValue);
   std::memset(target, byte, bytes);
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+// The real one takes any host memory, and waits where it is not page-locked; a step must not wait.
+cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (!is_copy(target, source, bytes, kind)) return set(cudaErrorInvalidValue);
+  if (kind == cudaMemcpyHostToDevice && !is_in(host_allocations, source, bytes)) return set(cudaErrorInvalidValue);
+  if (kind == cudaMemcpyDeviceToHost && !is_in(host_allocations, target, bytes)) return set(cudaErrorInvalidValue);
   enqueue(stream, [=] { std::memcpy(target, source, bytes); });
   return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void* target, int byte, size_t bytes, cudaStream_t stream) {
+  if (!is_in(allocations, target, bytes)) return set(cudaErrorInvalidValue);
   enqueue(stream, [=] { std::memset(target, byte, bytes); });
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new Stream;
+  (*stream)->order = machine_number("order", 0);
   return cudaSuccess;
 }
 
@@ -212,11 +321,16 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  enqueue(stream, [event] { event->at = std::chrono::steady_clock::now(); });
+  event->done = false;
+  enqueue(stream, [event] {
+    event->at = std::chrono::steady_clock::now();
+    event->done = true;
+  });
   return cudaSuccess;
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  if (!start->done || !end->done) return set(cudaErrorNotReady);
   *milliseconds = std::chrono::duration<float, std::milli>(end->at - start->at).count();
   return cudaSuccess;
 }
@@ -224,6 +338,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (stream->capturing) return set(cudaErrorStreamCaptureUnsupported);
   stream->capturing = new Graph;
+  ++captures;
   return cudaSuccess;
 }
 
@@ -231,6 +346,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream->capturing) return set(cudaErrorStreamCaptureUnsupported);
   *graph = stream->capturing;
   stream->capturing = nullptr;
+  --captures;
   return cudaSuccess;
 }
 
@@ -240,6 +356,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (stream->capturing) return set(cudaErrorStreamCaptureUnsupported);
   for (const Work& node : executable->nodes) enqueue(stream, node);
   return cudaSuccess;
 }
