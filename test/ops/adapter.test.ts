@@ -63,6 +63,14 @@ testOp('adapter', [
     adapterCase(`dropout ${stream.dropout}`, { width: 60, bottleneck: 8, stream }),
     adapterCase(`dropout ${stream.dropout}, width 33`, { width: 33, bottleneck: 5, stream, lengths: [70] }),
   ]),
+  // Wider than what a GPU takes in one kernel, in bottleneck or in columns, and so many rows that a block sums several.
+  ...[33, 60].map((width) =>
+    adapterCase(`bottleneck 66, width ${width}, dropout`, { width, bottleneck: 66, stream: dropoutStreams[0] }),
+  ),
+  ...[388, 770, 1024, 1028].map((width) =>
+    adapterCase(`width ${width}`, { width, bottleneck: 6, stream: dropoutStreams[0], lengths: [1, 17] }),
+  ),
+  adapterCase('many rows', { width: 12, bottleneck: 4, lengths: [2060] }),
   adapterCase('frozen, as another task sees it', { width: 32, bottleneck: 8, frozen: true }, ['x', 'residual']),
   adapterCase('only the residual asks', { width: 32, bottleneck: 8 }, ['residual']),
   adapterCase('nothing below asks', { width: 32, bottleneck: 8 }, operands.slice(2)),

@@ -1,12 +1,12 @@
 import type { CaseBuilder } from '../support/cases.js'
 import { testOp } from '../support/harness.js'
 import { normal } from '../support/random.js'
-import { rowShapes } from '../support/shapes.js'
+import { rowShapes, wideRowShapes } from '../support/shapes.js'
 
 const want = ['xhat', 'rstd']
 
 testOp('layer_norm', [
-  ...rowShapes.map(({ name, lengths, width }) => ({
+  ...[...rowShapes, ...wideRowShapes].map(({ name, lengths, width }) => ({
     name,
     lengths,
     build: (g: CaseBuilder) =>

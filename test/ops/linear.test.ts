@@ -151,5 +151,14 @@ testOp('linear_dw', [
     },
     exact: true,
   },
+  {
+    name: 'many rows and columns, whole numbers',
+    lengths: [2060],
+    build: (g) => {
+      const dy = g.tokenRows('d', 133, Float32Array.from(integers('dw/many/d', 2060 * 133, -8, 8)))
+      return g.node('linear_dw', { dy }, {}, ['db'])
+    },
+    exact: true,
+  },
   { name: 'bias alone', lengths: [20], build: (g) => g.node('linear_dw', { dy: g.tokenRows('d', 5) }, {}, ['db']) },
 ])

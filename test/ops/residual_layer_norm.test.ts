@@ -1,6 +1,6 @@
 import type { CaseBuilder } from '../support/cases.js'
 import { testOp } from '../support/harness.js'
-import { dropoutStreams, noDropout, rowShapes } from '../support/shapes.js'
+import { dropoutStreams, noDropout, rowShapes, wideRowShapes } from '../support/shapes.js'
 
 function node(g: CaseBuilder, width: number, stream: { dropout: number; rng: number }) {
   const operands = {
@@ -15,14 +15,14 @@ function node(g: CaseBuilder, width: number, stream: { dropout: number; rng: num
 const all = ['x', 'residual', 'gamma', 'beta']
 
 testOp('residual_layer_norm', [
-  ...rowShapes.map(({ name, lengths, width }) => ({
+  ...[...rowShapes, ...wideRowShapes].map(({ name, lengths, width }) => ({
     name,
     lengths,
     build: (g: CaseBuilder) => node(g, width, noDropout),
     gradients: all,
   })),
   ...dropoutStreams.flatMap((stream) =>
-    [60, 64, 15].map((width) => ({
+    [60, 64, 15, 1028].map((width) => ({
       name: `dropout ${stream.dropout}, width ${width}`,
       lengths: [5, 0, 9],
       build: (g: CaseBuilder) => node(g, width, stream),

@@ -34,6 +34,20 @@ export const rowShapes: readonly RowShape[] = [
   shape([3], 384),
 ]
 
+/**
+ * Rows that a GPU deals with otherwise than short ones: at the edges of what a lane of a warp holds, given to a whole
+ * block, and so many that a block sums several for each of its warps.
+ */
+export const wideRowShapes: readonly RowShape[] = [
+  shape([2], 388),
+  shape([3], 770),
+  shape([9], 1024),
+  shape([2], 1025),
+  shape([0, 10], 1028),
+  shape([2, 3], 3100),
+  shape([2060], 4),
+]
+
 /** Batches of sequences: one alone, equal ones, an empty one first, in the middle and last, a long one among short. */
 export const batches: readonly (readonly number[])[] = [
   [1],
