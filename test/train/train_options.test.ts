@@ -114,7 +114,7 @@ const wrong: readonly [object, RegExp][] = [
   [{ dropout: { hiden: 0.1 } }, /did you mean "hidden"/],
   [{ adapter: null }, /adapter.*not null/],
   [{ adapter: true }, /adapter.*not true/],
-  [{ adapter: [] }, /adapter.*a list/],
+  [{ adapter: [] }, /adapter.*an empty list/],
   [{ head: null }, /head.*null/],
   [{ dropout: { hidden: 1 } }, /dropout\.hidden/],
   [{ dropout: [0.1] }, /dropout: expected an object, got a list/],

@@ -68,7 +68,7 @@ const wrong: readonly [object, string, RegExp][] = [
   [{ head: 'cls' }, 'head', /expected an object, got "cls"/],
   [{ adapter: null }, 'adapter', /not null/],
   [{ adapter: true }, 'adapter', /not true/],
-  [{ adapter: [] }, 'adapter', /a list/],
+  [{ adapter: [] }, 'adapter', /an empty list/],
   [{ optimizer: null }, 'optimizer', /expected an object, got null/],
   [{ optimizer: 'adamw' }, 'optimizer', /expected an object, got "adamw"/],
   [{ dropout: null }, 'dropout', /not null/],
