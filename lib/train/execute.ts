@@ -13,6 +13,7 @@ import { claimOutput, type Claim } from './output.js'
 import type { ParameterCount, ProgressListener } from './progress.js'
 import { countParameters, identify, startRecord, type Prepared } from './record.js'
 import {
+  blameFile,
   currentVersions,
   finishRun,
   readAdapter,
@@ -160,7 +161,7 @@ class Execution {
     const { output, trainer } = this.prepared
     const checkpoint = earlier?.checkpoint
     if (checkpoint) {
-      await trainer.writeState(checkpoint.state)
+      await blameFile(join(output, runFiles.checkpoint), () => trainer.writeState(checkpoint.state))
       this.kept = checkpoint.position
       if (checkpoint.position.best) this.best = checkpoint.best
     }

@@ -8,7 +8,7 @@ import { BackboneError, OptionError, RunError } from '../errors.js'
 import { checkNumber, wrongOption } from '../options.js'
 import { resolveDevice, resolveThreads } from '../runtime/device.js'
 import { readCheckpoint } from './checkpoint.js'
-import { readAdapter, readRecord, runFiles, type Parameters, type RunRecord } from './run.js'
+import { blameFile, readAdapter, readRecord, runFiles, type Parameters, type RunRecord } from './run.js'
 import { TaskModel } from './task_model.js'
 import type { TrainerOptions } from './trainer_options.js'
 
@@ -40,7 +40,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   resolveDevice(options.device)
   const record = await readRecord(folder)
   const task = await blameRecord(folder, () => checkRecord(record))
-  const tensors = await readTensors(folder, record)
+  const { tensors, file } = await readTensors(folder, record)
   const { backbone: chosen = record.backbone.path, device, threads } = options
   const backbone =
     typeof chosen === 'string' ? await loadRecorded(folder, record, chosen, options.backbone !== undefined) : chosen
@@ -65,7 +65,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     }),
   )
   try {
-    await model.setParameters(tensors)
+    await blameFile(file, () => model.setParameters(tensors))
   } catch (error) {
     await model.dispose()
     throw error
@@ -98,13 +98,20 @@ async function blameRecord<T>(folder: string, build: () => T | Promise<T>): Prom
   }
 }
 
+/** Trained tensors, and the file that they are from. */
+interface KeptTensors {
+  readonly tensors: Parameters
+  readonly file: string
+}
+
 /** Of a run under way, the newest checkpoint; it may come to its end while we look. */
-async function readTensors(folder: string, record: RunRecord): Promise<Parameters> {
-  if (record.status === 'complete') return readAdapter(folder, record)
+async function readTensors(folder: string, record: RunRecord): Promise<KeptTensors> {
+  if (record.status === 'complete')
+    return { tensors: await readAdapter(folder, record), file: join(folder, runFiles.adapter) }
   const file = join(folder, runFiles.checkpoint)
-  if (existsSync(file)) return (await readCheckpoint(folder)).best
+  if (existsSync(file)) return { tensors: (await readCheckpoint(folder)).best, file }
   const now = await readRecord(folder)
-  if (now.status === 'complete') return readAdapter(folder, now)
+  if (now.status === 'complete') return readTensors(folder, now)
   throw new RunError(
     'ERR_RUN_MISSING',
     `${folder}: this run was stopped, or is, before its first checkpoint: go on with it by train with "resume"`,

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TaskRecord } from '../data/tasks/index.js'
-import { RunError } from '../errors.js'
+import { OptionError, RunError } from '../errors.js'
 import { writeAtomic } from '../formats/atomic.js'
 import { decodeSafetensors, encodeSafetensors, toFloats, type FloatTensor } from '../formats/safetensors.js'
 import { packageVersion } from '../version.js'
@@ -173,6 +173,16 @@ export async function readAdapter(folder: string, record: RunRecord): Promise<Ma
   }
   const { tensors } = decodeSafetensors(bytes, file)
   return new Map([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloats(name, tensor) }]))
+}
+
+/** Hands tensors of a file over to a model: what it cannot take is the file's fault, not the caller's. */
+export async function blameFile(file: string, take: () => Promise<void>): Promise<void> {
+  try {
+    await take()
+  } catch (cause) {
+    if (!(cause instanceof OptionError)) throw cause
+    throw new RunError('ERR_RUN_FILE', `${file}: ${cause.message}`, { ...cause.details, file }, { cause })
+  }
 }
 
 /**

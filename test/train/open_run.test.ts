@@ -2,9 +2,10 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { evaluate, Predictor, train, Trainer, type EvaluateOptions } from '../../lib/index.js'
+import { evaluate, Predictor, RunError, train, Trainer, type EvaluateOptions } from '../../lib/index.js'
 import { resolveDevice } from '../../lib/runtime/device.js'
 import { openRun } from '../../lib/train/open_run.js'
+import { finishRun, readAdapter, readRecord, type Parameters } from '../../lib/train/run.js'
 import { colourRows, temporaryFolder, tinyBackbone } from '../support/folder.js'
 
 type Json = Record<string, unknown>
@@ -47,6 +48,26 @@ test('a record that was changed is named, with what is wrong in it', async (t) =
     t.true(error?.message.startsWith(`${file}: `), what)
     t.regex(error?.message ?? '', message, what)
     t.is(error?.details['file'], file, what)
+  }
+})
+
+test('tensors that the model cannot take are a fault of their file', async (t) => {
+  const run = await finishedRun(t)
+  const record = await readRecord(run)
+  const tensors = await readAdapter(run, record)
+  const bias = tensors.get('head.bias')!
+  const changes: readonly [Parameters, RegExp][] = [
+    [new Map([...tensors, ['head.bias', { ...bias, data: bias.data.map(() => NaN) }]]), /"head\.bias".*value 0 is NaN/],
+    [new Map([...tensors, ['head.bias', { shape: [1], data: Float32Array.of(1) }]]), /"head\.bias" must be \[3\]/],
+  ]
+  for (const [changed, message] of changes) {
+    await finishRun(run, record, changed)
+    const error = await t.throwsAsync<RunError>(evaluate({ run, data: colourRows(6), threads: 1 }), {
+      instanceOf: RunError,
+      code: 'ERR_RUN_FILE',
+      message,
+    })
+    t.is(error?.details['file'], join(run, 'adapter.safetensors'))
   }
 })
 
