@@ -40,6 +40,7 @@ export function predictCommand(): Command {
       const { input, textColumn, textPairColumn, backbone, device, threads } = flags
       const { runs, texts } = splitArguments(words, input !== undefined)
       await using predictor = await Predictor.load(runs, { backbone, device, threads })
+      if (!quiet) for (const { message } of predictor.warnings) log(`warning: ${message}`)
       const columns = { text: textColumn, textPair: textPairColumn }
       const rows = input === undefined ? fromList(texts) : readInput(input, columns, predictor)
       let cut = 0

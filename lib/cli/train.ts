@@ -130,7 +130,14 @@ async function run(flags: TrainFlags, command: Command): Promise<void> {
 
 function describeInterrupt(output: string, kept: number | undefined): string {
   if (kept === undefined) return 'interrupted before the first step: nothing has changed'
-  return `interrupted: ${output} holds all ${count(kept)} steps done so far. Go on with:\n  ${resumeCommand(process.argv.slice(2), process.argv[1] ?? '')}`
+  const command = resumeCommand(process.argv.slice(2), process.argv[1] ?? '')
+  return `interrupted: ${output} holds ${describeKept(kept)}. Go on with:\n  ${command}`
+}
+
+/** @param steps that are on disk */
+export function describeKept(steps: number): string {
+  if (steps === 0) return 'the start of a training, before its first step'
+  return steps === 1 ? 'the one step done so far' : `all ${count(steps)} steps done so far`
 }
 
 /** Nested options are flat on the command line. Values are checked by train(), so types are only asserted here. */

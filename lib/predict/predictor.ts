@@ -14,6 +14,7 @@ import { DeviceError, OptionError } from '../errors.js'
 import { checkKeys, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
 import { openRun, type OpenRun, type OpenRunOptions } from '../train/open_run.js'
+import type { Warning } from '../train/progress.js'
 import { forwardRows } from '../train/score.js'
 
 /** What is to be judged, and by which run. */
@@ -88,6 +89,11 @@ export class Predictor {
   /** Names of the runs. */
   get tasks(): string[] {
     return [...this.#runs.keys()]
+  }
+
+  /** Of all runs: WARN_RUN_UNFINISHED where a training is not at its end. */
+  get warnings(): Warning[] {
+    return [...this.#runs.values()].flatMap(({ warnings }) => warnings)
   }
 
   /**

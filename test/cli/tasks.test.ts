@@ -2,8 +2,10 @@
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
+import { train } from '../../lib/index.js'
 import { cli } from '../support/cli.js'
 import { temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
+import { abortAt, prepareTraining } from '../support/training.js'
 
 const small = '--adapter-size 8 --batch-size 8 --learning-rate 1e-2 --epochs 30 --dropout 0 --threads 1 --quiet'.split(
   ' ',
@@ -168,4 +170,19 @@ test('bad data is exit 1 with file and line, a bad option exit 2', async (t) => 
   await fails(2, /"labels"/, 'b.jsonl', '--task', 'regression', '--labels', 'a,b')
   await fails(2, /labelSeparator/, 'b.jsonl', '--label-separator', ';')
   await fails(2, /did you mean "multilabel"/, 'b.jsonl', '--task', 'multi-label')
+})
+
+test('a run that is not finished is used with a warning, without a word with --quiet', async (t) => {
+  const { folder, options } = await prepareTraining(t)
+  await t.throwsAsync(train({ ...options, ...abortAt(({ kind }) => kind === 'start') }), { message: 'enough' })
+  const run = options.output
+  for (const args of [
+    ['evaluate', run, '--data', join(folder, 'dev.tsv')],
+    ['predict', run, texts[0]!],
+  ]) {
+    const { code, stderr } = await cli(args)
+    t.is(code, 0, stderr)
+    t.regex(stderr, /^warning: .*: this run is not finished; .*its parameters are untrained/)
+    t.is((await cli([...args, '--quiet'])).stderr, '')
+  }
 })

@@ -2,11 +2,21 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { evaluate, Predictor, RunError, train, Trainer, type EvaluateOptions } from '../../lib/index.js'
+import {
+  evaluate,
+  Predictor,
+  RunError,
+  train,
+  Trainer,
+  type EvaluateOptions,
+  type ProgressEvent,
+  type Warning,
+} from '../../lib/index.js'
 import { resolveDevice } from '../../lib/runtime/device.js'
 import { openRun } from '../../lib/train/open_run.js'
 import { finishRun, readAdapter, readRecord, type Parameters } from '../../lib/train/run.js'
 import { colourRows, temporaryFolder, tinyBackbone } from '../support/folder.js'
+import { abortAt, prepareTraining } from '../support/training.js'
 
 type Json = Record<string, unknown>
 
@@ -98,6 +108,33 @@ test('evaluate and Predictor check their options before they open anything', asy
   await t.throwsAsync(Predictor.load(run, { backbone: {} as never }), { code: 'ERR_OPTION', message: /"backbone"/ })
   for (const folders of [[5], [''], [], 5])
     await t.throwsAsync(Predictor.load(folders as never), { code: 'ERR_OPTION', message: /folder of a run/ })
+})
+
+/** What evaluate and Predictor warn of, of a run that is aborted at an event. */
+async function warningsOf(t: ExecutionContext, is: (event: ProgressEvent) => boolean): Promise<Warning[]> {
+  const { options } = await prepareTraining(t)
+  await t.throwsAsync(train({ ...options, ...abortAt(is) }), { message: 'enough' })
+  const run = options.output
+  const { warnings } = await evaluate({ run, data: colourRows(6), threads: 1 })
+  await using predictor = await Predictor.load([run], { threads: 1 })
+  t.deepEqual(predictor.warnings, warnings)
+  return [...warnings]
+}
+
+test('a run that is not finished is told, with how far it came', async (t) => {
+  const cases: readonly [(event: ProgressEvent) => boolean, RegExp][] = [
+    [({ kind }) => kind === 'start', /before its first step: its parameters are untrained.*option "resume"/],
+    [(event) => event.kind === 'step' && event.step === 3, /before its first epoch ended, after step 3 of it/],
+    [(event) => event.kind === 'step' && event.step === 14, /epoch 1, the best so far/],
+  ]
+  for (const [is, message] of cases) {
+    const [warning, ...more] = await warningsOf(t, is)
+    t.is(warning?.code, 'WARN_RUN_UNFINISHED')
+    t.regex(warning?.message ?? '', message)
+    t.deepEqual(more, [])
+  }
+  const run = await finishedRun(t)
+  t.deepEqual((await evaluate({ run, data: colourRows(6), threads: 1 })).warnings, [])
 })
 
 test('a run that is opened pays for inference alone', async (t) => {
