@@ -4,6 +4,7 @@ import { dataFiles } from '../data/readers/index.js'
 import { taskKinds } from '../data/tasks/index.js'
 import type { ProgressEvent } from '../train/progress.js'
 import { train, type TrainResult } from '../train/train.js'
+import { OptionError } from '../errors.js'
 import { resolveTrainOptions, trainOptionNames, type TrainOptions } from '../train/train_options.js'
 import * as parse from './arguments.js'
 import { bringWithProgress } from './fetch_progress.js'
@@ -155,6 +156,7 @@ function toOptions(flags: TrainFlags): TrainOptions {
     textPairColumn,
     labelColumn,
   } = flags
+  refuseBoth(flags)
   const nested = {
     task: defined({ kind: task, labels, positiveLabel, labelSeparator, maxAnswerTokens, stride }),
     columns: defined({ text: textColumn, textPair: textPairColumn, label: labelColumn }),
@@ -170,6 +172,20 @@ function toOptions(flags: TrainFlags): TrainOptions {
   }
   const same = Object.fromEntries(trainOptionNames.map((name) => [name, flags[name]]))
   return { ...defined(same), ...nested } as unknown as TrainOptions
+}
+
+/** `--no-adapter` leaves nothing that other flags of adapters could say. */
+function refuseBoth({ adapter, adapterSize, adapterActivation, adapterInitialStd, adapterLayers }: TrainFlags): void {
+  const said = {
+    '--adapter-size': adapterSize,
+    '--adapter-activation': adapterActivation,
+    '--adapter-initial-std': adapterInitialStd,
+    '--adapter-layers': adapterLayers,
+  }
+  const given = Object.keys(defined(said)).join(', ')
+  if (adapter || given === '') return
+  const message = `--no-adapter and ${given} contradict each other: leave one of them out`
+  throw new OptionError('ERR_OPTION', message, { option: 'adapter', got: false, expected: 'one of both' })
 }
 
 /** Without the fields that were not given. */

@@ -12,7 +12,7 @@ import type { OutputMode } from './output.js'
 import { largestFloat } from './optimizer.js'
 import type { ProgressListener } from './progress.js'
 import { schedules, type ScheduleName } from './schedule.js'
-import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js'
+import { resolveTrainerOptions, trainsAdapters, type TrainerOptions } from './trainer_options.js'
 
 /** Options of `train()`. */
 export interface TrainOptions {
@@ -30,7 +30,7 @@ export interface TrainOptions {
   readonly columns?: Columns
   /** Defaults of a publication; explicit options override. @default none */
   readonly preset?: PresetName
-  /** `false`: no adapters. @default size 64, gelu_tanh, in all layers */
+  /** `false`: no adapters. Refused where `trainable` leaves adapters out. @default size 64, gelu_tanh, in all layers */
   readonly adapter?: AdapterOptions | false
   /** @default ['adapters', 'layerNorm', 'head'] */
   readonly trainable?: Trainable
@@ -200,7 +200,8 @@ function trainerOptions(
     threads,
   } = options
   return {
-    adapter: over(preset?.adapter, adapter),
+    // Where no adapters are trained, those of a preset are not asked for.
+    adapter: over(trainsAdapters(trainable) ? preset?.adapter : undefined, adapter),
     head: over<NonNullable<TrainOptions['head']>>(preset?.head, head),
     trainable,
     optimizer: {

@@ -123,6 +123,14 @@ const options: Readonly<Record<string, { flags: readonly string[]; error: RegExp
   'a pooler of a file without one': { flags: ['--pool', 'pooler'], error: /ERR_OPTION: .*holds no pooler/ },
   'a place that has no dropout': { flags: ['--dropout', 'hiden=0.1'], error: /ERR_OPTION: .*did you mean "hidden"/ },
   'a part that cannot be trained': { flags: ['--trainable', 'adapters,norm'], error: /ERR_OPTION: .*trainable/ },
+  'an adapter that would not be trained': {
+    flags: ['--trainable', 'all', '--adapter-size', '4'],
+    error: /ERR_OPTION: .*trainable.*adapter.size.*leave it out/,
+  },
+  'an adapter, and none': {
+    flags: ['--no-adapter', '--adapter-size', '4', '--adapter-layers', '0'],
+    error: /ERR_OPTION: --no-adapter and --adapter-size, --adapter-layers contradict each other/,
+  },
   'a layer that the model lacks': { flags: ['--adapter-layers', '0,7'], error: /ERR_OPTION: .*layer 7/ },
   'a device that is not known': { flags: ['--device', 'gpu'], error: /ERR_OPTION: .*device.*auto, cpu, cuda.*"gpu"/ },
 }

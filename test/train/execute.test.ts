@@ -43,10 +43,10 @@ test.serial('a break inside an epoch, at its end, in its evaluation, and none at
 })
 
 const variants: readonly (readonly [string, Partial<TrainOptions>])[] = [
-  ['all of the encoder', { trainable: 'all', learningRate: 1e-3 }],
-  ['the top layer', { trainable: { topLayers: 1 }, head: { pool: 'pooler' } }],
+  ['all of the encoder', { trainable: 'all', adapter: undefined, learningRate: 1e-3 }],
+  ['the top layer', { trainable: { topLayers: 1 }, adapter: undefined, head: { pool: 'pooler' } }],
   ['no adapters', { adapter: false }],
-  ['the head alone, adapters untrained', { trainable: ['head'] }],
+  ['the head alone', { trainable: ['head'], adapter: undefined }],
   ['the preset adapter-bert', { preset: 'adapter-bert' }],
   ['no validation', { validation: undefined }],
   ['early stopping', { earlyStopping: 1, epochs: 8 }],

@@ -87,7 +87,8 @@ for (const [preset, { std, pool, epsilon, biasCorrection, schedule }] of Object.
       optimizer: { epsilon, biasCorrection, weightDecay: 0, clipNorm: 2 },
     })
     t.is(model({ adapter: false }).adapter, false)
-    t.is(model({ trainable: 'all' }).adapter, false)
+    // The adapter of a preset is a default, no wish: it contradicts nothing.
+    for (const trainable of ['all', ['head'], { topLayers: 1 }]) t.is(model({ trainable }).adapter, false)
   })
 }
 
@@ -132,6 +133,8 @@ const wrong: readonly [object, RegExp][] = [
   [{ head: { pool: 'max' } }, /head\.pool/],
   [{ trainable: ['adapter'] }, /did you mean "adapters"/],
   [{ trainable: [] }, /trainable/],
+  [{ trainable: 'all', adapter: { size: 4 } }, /"trainable" is "all", which trains no adapters.*"adapter\.size"/],
+  [{ trainable: ['head'], preset: 'houlsby2019', adapter: { layers: 'all' } }, /"trainable".*"adapter\.layers"/],
   [{ columns: { txt: 'a' } }, /did you mean "text"/],
   [{ train: undefined }, /"train"/],
   [{ train: 5 }, /"train"/],
