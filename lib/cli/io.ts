@@ -1,4 +1,5 @@
 import { OnnxAdaptersError } from '../errors.js'
+import { nameFlags, type Flags } from './flags.js'
 
 export { table } from '../table.js'
 
@@ -43,12 +44,15 @@ export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-/** The message of an error, with its stack where asked; and the exit code: 2 for wrong usage, which ERR_OPTION
- * alone is, else 1. */
-export function reportError(error: unknown, debug: boolean): 1 | 2 {
+/**
+ * The message of an error, with its stack where asked.
+ * @param flags in whose words options are named
+ * @returns the exit code: 2 for wrong usage, which ERR_OPTION alone is, else 1
+ */
+export function reportError(error: unknown, debug: boolean, flags: Flags): 1 | 2 {
   const known = error instanceof OnnxAdaptersError
   const name = known ? `${error.code}: ` : ''
-  log(`error: ${name}${error instanceof Error ? error.message : String(error)}`)
+  log(`error: ${name}${nameFlags(error instanceof Error ? error.message : String(error), flags)}`)
   if (debug && error instanceof Error) {
     log(error.stack ?? '')
     if (known) log(JSON.stringify(error.details, null, 2))

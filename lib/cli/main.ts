@@ -6,6 +6,7 @@ import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
 import { fetchCommand } from './fetch.js'
+import { flagsOf } from './flags.js'
 import { inspectCommand } from './inspect.js'
 import { reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
@@ -45,6 +46,8 @@ function withCommonOptions(command: Command): Command {
 async function main(): Promise<void> {
   watchStreams()
   const root = program()
+  let running: Command | undefined
+  root.hook('preAction', (_, command) => void (running = command))
   try {
     await root.parseAsync()
   } catch (error) {
@@ -53,7 +56,9 @@ async function main(): Promise<void> {
       return
     }
     const debug = [root, ...root.commands].some((command) => command.opts<CommonOptions>().debug)
-    process.exitCode = reportError(error, debug)
+    // An advice may be to use another command.
+    const flags = flagsOf([...root.commands, ...(running ? [running] : [])])
+    process.exitCode = reportError(error, debug, flags)
   }
 }
 

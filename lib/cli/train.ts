@@ -7,33 +7,17 @@ import { train, type TrainResult } from '../train/train.js'
 import { OptionError } from '../errors.js'
 import { resolveTrainOptions, trainOptionNames, type TrainOptions } from '../train/train_options.js'
 import * as parse from './arguments.js'
+import { toOptions } from './flags.js'
 import { bringWithProgress } from './fetch_progress.js'
 import { count, log, print, printJson, table, type CommonOptions } from './io.js'
 import { Interrupted, listenForInterrupts, resumeCommand } from './interrupt.js'
 import { showProgress } from './progress.js'
 
-/** Flags as commander gives them. */
+/** Flags as commander gives them; `adapter` is false by `--no-adapter`. */
 interface TrainFlags {
   readonly backbone: string
-  readonly train: string
-  readonly validation?: string
   readonly output: string
-  readonly task?: string
-  readonly labels?: string[]
-  readonly positiveLabel?: string
-  readonly labelSeparator?: string
-  readonly maxAnswerTokens?: number
-  readonly stride?: number
-  readonly textColumn?: string
-  readonly textPairColumn?: string
-  readonly labelColumn?: string
-  readonly preset?: string
   readonly adapter: boolean
-  readonly adapterSize?: number
-  readonly adapterActivation?: string
-  readonly adapterInitialStd?: number
-  readonly adapterLayers?: 'all' | number[]
-  readonly pool?: string
   readonly [option: string]: unknown
 }
 
@@ -102,7 +86,7 @@ must be those of then; --output, --threads, --device, --precision and --checkpoi
 
 async function run(flags: TrainFlags, command: Command): Promise<void> {
   const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
-  const options = toOptions(flags)
+  const options = toTrainOptions(flags)
   // Wrong options are worth no download.
   resolveTrainOptions(options)
   await bringWithProgress(flags.backbone, quiet)
@@ -141,56 +125,21 @@ export function describeKept(steps: number): string {
   return steps === 1 ? 'the one step done so far' : `all ${count(steps)} steps done so far`
 }
 
-/** Nested options are flat on the command line. Values are checked by train(), so types are only asserted here. */
-function toOptions(flags: TrainFlags): TrainOptions {
-  const {
-    task = 'classification',
-    labels,
-    positiveLabel,
-    labelSeparator,
-    maxAnswerTokens,
-    stride,
-    adapter,
-    pool,
-    textColumn,
-    textPairColumn,
-    labelColumn,
-  } = flags
-  refuseBoth(flags)
-  const nested = {
-    task: defined({ kind: task, labels, positiveLabel, labelSeparator, maxAnswerTokens, stride }),
-    columns: defined({ text: textColumn, textPair: textPairColumn, label: labelColumn }),
-    adapter:
-      adapter &&
-      defined({
-        size: flags.adapterSize,
-        activation: flags.adapterActivation,
-        initialStd: flags.adapterInitialStd,
-        layers: flags.adapterLayers,
-      }),
-    head: defined({ pool }),
-  }
-  const same = Object.fromEntries(trainOptionNames.map((name) => [name, flags[name]]))
-  return { ...defined(same), ...nested } as unknown as TrainOptions
+/** What train() takes of the flags; values are checked there, so types are only asserted here. */
+function toTrainOptions({ adapter, ...flags }: TrainFlags): TrainOptions {
+  const given = toOptions({ task: 'classification', ...flags })
+  const named = Object.fromEntries(trainOptionNames.map((name) => [name, given[name]]))
+  const options = named as unknown as TrainOptions
+  if (adapter) return options
+  if (options.adapter) throw contradiction(Object.keys(options.adapter))
+  return { ...options, adapter: false }
 }
 
 /** `--no-adapter` leaves nothing that other flags of adapters could say. */
-function refuseBoth({ adapter, adapterSize, adapterActivation, adapterInitialStd, adapterLayers }: TrainFlags): void {
-  const said = {
-    '--adapter-size': adapterSize,
-    '--adapter-activation': adapterActivation,
-    '--adapter-initial-std': adapterInitialStd,
-    '--adapter-layers': adapterLayers,
-  }
-  const given = Object.keys(defined(said)).join(', ')
-  if (adapter || given === '') return
-  const message = `--no-adapter and ${given} contradict each other: leave one of them out`
-  throw new OptionError('ERR_OPTION', message, { option: 'adapter', got: false, expected: 'one of both' })
-}
-
-/** Without the fields that were not given. */
-function defined(values: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+function contradiction(parts: readonly string[]): OptionError {
+  const names = parts.map((part) => `option "adapter.${part}"`).join(', ')
+  const message = `--no-adapter and ${names} contradict each other: leave one of them out`
+  return new OptionError('ERR_OPTION', message, { option: 'adapter', got: false, expected: 'one of both' })
 }
 
 function describeResult({ output, best, parameters, throughput }: TrainResult): string {

@@ -3,7 +3,7 @@ import type { AdapterOptions } from '../adapters/houlsby.js'
 import type { Trainable } from '../adapters/trainable.js'
 import { isBackbone, type Backbone } from '../backbone/backbone.js'
 import type { Columns, DataSource } from '../data/example.js'
-import { taskFamily, type TaskKind, type TaskOptions } from '../data/tasks/index.js'
+import { checkTask, type TaskKind, type TaskOptions } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
 import { heads } from '../heads/index.js'
 import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
@@ -154,7 +154,8 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   const trainer = trainerOptions(options, preset)
   const { task: given = 'classification' } = options
   const task = typeof given === 'object' && given !== null ? given : { kind: given }
-  const metric = checkTask(task, options.metric)
+  const { metrics } = checkTask(task)
+  const metric = options.metric === undefined ? undefined : checkChoice('metric', options.metric, metrics)
   // Adapters, trained parts, optimizer, dropout and the like: the trainer's own rules.
   resolveTrainerOptions({
     ...trainer,
@@ -246,12 +247,6 @@ function checkRequired(options: TrainOptions): void {
     throw wrongOption('onProgress', 'a function', onProgress)
 }
 
-function checkTask(task: TaskOptions, metric: string | undefined): string | undefined {
-  const family = taskFamily(task.kind)
-  family.check(task)
-  return metric === undefined ? undefined : checkChoice('metric', metric, family.metrics)
-}
-
 function optionalCount(option: string, value: number | undefined): number | undefined {
   return value === undefined ? undefined : checkNumber(option, value, { least: 1, integer: true })
 }
@@ -262,15 +257,19 @@ function checkMode({ overwrite = false, resume = false, earlyStopping, validatio
   if (overwrite && resume) {
     throw new OptionError(
       'ERR_OPTION',
-      'options "overwrite" and "resume" exclude each other: one starts anew, the other goes on',
+      'option "overwrite" and option "resume" exclude each other: one starts anew, the other goes on',
       { option: 'resume', got: true, expected: 'one of overwrite, resume' },
     )
   }
   if (earlyStopping !== undefined && validation === undefined) {
-    throw new OptionError('ERR_OPTION', 'option "earlyStopping" needs "validation": without it no epoch is better', {
-      option: 'earlyStopping',
-      got: earlyStopping,
-      expected: 'validation',
-    })
+    throw new OptionError(
+      'ERR_OPTION',
+      'option "earlyStopping" needs option "validation": without it no epoch is better',
+      {
+        option: 'earlyStopping',
+        got: earlyStopping,
+        expected: 'validation',
+      },
+    )
   }
 }

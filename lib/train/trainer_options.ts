@@ -193,7 +193,7 @@ export function refuseNothingTrained(count: number, model: ResolvedModel): void 
   if (count > 0) return
   throw new OptionError(
     'ERR_OPTION',
-    'nothing would be trained: "adapter" is false and "trainable" names nothing else',
+    'nothing would be trained: there are no adapters, and option "trainable" names nothing else',
     {
       option: 'trainable',
       got: model.trainable,

@@ -167,8 +167,22 @@ test('bad data is exit 1 with file and line, a bad option exit 2', async (t) => 
     '--task',
     'regression',
   )
-  await fails(2, /"labels"/, 'b.jsonl', '--task', 'regression', '--labels', 'a,b')
-  await fails(2, /labelSeparator/, 'b.jsonl', '--label-separator', ';')
+  await fails(
+    2,
+    /--labels belongs to .*classification, multilabel, token, not to regression/,
+    'b.jsonl',
+    '--task',
+    'regression',
+    '--labels',
+    'a,b',
+  )
+  await fails(
+    2,
+    /--label-separator belongs to tasks of kind multilabel, not to classification/,
+    'b.jsonl',
+    '--label-separator',
+    ';',
+  )
   await fails(2, /did you mean "multilabel"/, 'b.jsonl', '--task', 'multi-label')
 })
 

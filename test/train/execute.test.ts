@@ -181,15 +181,19 @@ test.serial('another backbone, other data and other options are refused', async 
   const refuse = (more: Partial<TrainOptions>, code: string, message: RegExp) =>
     t.throwsAsync(train({ ...options, ...more, resume: true }), { code, message })
 
-  await refuse({ learningRate: 2e-2 }, 'ERR_RUN_OPTIONS', /learningRate was 0\.01, is now 0\.02/)
-  await refuse({ epochs: 3, seed: 1 }, 'ERR_RUN_OPTIONS', /epochs was 2, is now 3; seed was 0, is now 1/)
-  await refuse({ adapter: { size: 4 } }, 'ERR_RUN_OPTIONS', /adapter\.size was 8, is now 4/)
+  await refuse({ learningRate: 2e-2 }, 'ERR_RUN_OPTIONS', /option "learningRate" was 0\.01, is now 0\.02/)
+  await refuse(
+    { epochs: 3, seed: 1 },
+    'ERR_RUN_OPTIONS',
+    /option "epochs" was 2, is now 3; option "seed" was 0, is now 1/,
+  )
+  await refuse({ adapter: { size: 4 } }, 'ERR_RUN_OPTIONS', /option "adapter\.size" was 8, is now 4/)
   await refuse({ adapter: false }, 'ERR_RUN_OPTIONS', /adapter/)
-  await refuse({ dropout: 0 }, 'ERR_RUN_OPTIONS', /dropout\.hidden was 0\.1, is now 0/)
-  await refuse({ weightDecay: 0 }, 'ERR_RUN_OPTIONS', /optimizer\.weightDecay/)
-  await refuse({ maxLength: 5 }, 'ERR_RUN_OPTIONS', /maxLength was 16, is now 5/)
-  await refuse({ metric: 'f1' }, 'ERR_RUN_OPTIONS', /metric was "accuracy", is now "f1"/)
-  await refuse({ earlyStopping: 1 }, 'ERR_RUN_OPTIONS', /earlyStopping was not given, is now 1/)
+  await refuse({ dropout: 0 }, 'ERR_RUN_OPTIONS', /option "dropout\.hidden" was 0\.1, is now 0/)
+  await refuse({ weightDecay: 0 }, 'ERR_RUN_OPTIONS', /option "weightDecay" was/)
+  await refuse({ maxLength: 5 }, 'ERR_RUN_OPTIONS', /option "maxLength" was 16, is now 5/)
+  await refuse({ metric: 'f1' }, 'ERR_RUN_OPTIONS', /option "metric" was "accuracy", is now "f1"/)
+  await refuse({ earlyStopping: 1 }, 'ERR_RUN_OPTIONS', /option "earlyStopping" was not given, is now 1/)
   // A default that is given is no other option.
   await t.throwsAsync(train({ ...options, warmup: 0.1, resume: true, ...abortAt(({ kind }) => kind === 'start') }), {
     message: 'enough',
@@ -205,7 +209,7 @@ test.serial('another backbone, other data and other options are refused', async 
   await refuse(
     { task: { kind: 'classification', labels: ['red', 'green', 'blue'] } },
     'ERR_RUN_DATA',
-    /task\.labels was \["blue","green","red"\]/,
+    /option "task\.labels" was \["blue","green","red"\]/,
   )
 
   const backbone = await tinyBackbone(join(folder, 'other'))

@@ -149,10 +149,10 @@ const wrong: readonly [object, RegExp][] = [
   [{ signal: {} }, /"signal"/],
   [{ onProgress: 5 }, /"onProgress"/],
   [{ resume: 'yes' }, /"resume"/],
-  [{ resume: true, overwrite: true }, /"overwrite" and "resume" exclude each other/],
+  [{ resume: true, overwrite: true }, /"overwrite" and option "resume" exclude each other/],
   [{ checkpointSteps: -1 }, /checkpointSteps/],
   [{ checkpointSteps: 1.5 }, /checkpointSteps/],
-  [{ earlyStopping: 2 }, /"earlyStopping" needs "validation"/],
+  [{ earlyStopping: 2 }, /"earlyStopping" needs option "validation"/],
 ]
 
 for (const [options, message] of wrong) {

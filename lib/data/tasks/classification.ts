@@ -1,6 +1,6 @@
 import { DataError, OptionError } from '../../errors.js'
 import { accuracy, binaryF1, macroF1, matthews } from '../../metrics/classification.js'
-import { checkKeys, show, wrongOption } from '../../options.js'
+import { show, wrongOption } from '../../options.js'
 import type { Example } from '../example.js'
 import { textFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
@@ -78,11 +78,11 @@ class Classification implements Task {
 
 export const classification: TaskFamily<ClassificationOptions> = {
   kind: 'classification',
+  options: ['labels', 'positiveLabel'],
   fields: textFields,
   metrics,
 
   check(options) {
-    checkKeys('task', options, ['kind', 'labels', 'positiveLabel'])
     const { labels, positiveLabel } = options
     if (labels !== undefined) checkLabels(labels, 2)
     if (positiveLabel !== undefined && typeof positiveLabel !== 'string')

@@ -1,6 +1,6 @@
 import { DataError } from '../../errors.js'
 import { macroF1, microF1, subsetAccuracy } from '../../metrics/multilabel.js'
-import { checkKeys, wrongOption } from '../../options.js'
+import { wrongOption } from '../../options.js'
 import type { Example } from '../example.js'
 import { textFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
@@ -84,11 +84,11 @@ class Multilabel implements Task {
 
 export const multilabel: TaskFamily<MultilabelOptions> = {
   kind: 'multilabel',
+  options: ['labels', 'labelSeparator'],
   fields: textFields,
   metrics,
 
   check(options) {
-    checkKeys('task', options, ['kind', 'labels', 'labelSeparator'])
     const { labels, labelSeparator } = options
     if (labels !== undefined) checkLabels(labels, 1)
     if (labelSeparator !== undefined && (typeof labelSeparator !== 'string' || labelSeparator === ''))

@@ -102,12 +102,14 @@ export interface Task<Row extends EncodedRow = EncodedRow> {
 /** A kind of task: makes the task from training data, or from what a run kept. */
 export interface TaskFamily<Options extends { readonly kind: TaskKind } = { readonly kind: TaskKind }> {
   readonly kind: TaskKind
+  /** Names of its options, besides its kind. */
+  readonly options: readonly string[]
   /** What it reads of a row. */
   readonly fields: Fields
   /** Metrics that can pick the best epoch; a task may give only some, depending on its labels. */
   readonly metrics: readonly string[]
   /**
-   * Checks what can be checked without data.
+   * Checks the values of its options, as far as that can be done without data.
    * @throws OptionError ERR_OPTION
    */
   check(options: Options): void

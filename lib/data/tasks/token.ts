@@ -1,6 +1,6 @@
 import { DataError } from '../../errors.js'
 import { isEntityTag, scoreEntities, tagAccuracy } from '../../metrics/entities.js'
-import { checkKeys, show } from '../../options.js'
+import { show } from '../../options.js'
 import { describePlace, type Example } from '../example.js'
 import { wordFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
@@ -99,11 +99,11 @@ class Token implements Task<TaggedRow> {
 
 export const token: TaskFamily<TokenOptions> = {
   kind: 'token',
+  options: ['labels'],
   fields: wordFields,
   metrics,
 
   check(options) {
-    checkKeys('task', options, ['kind', 'labels'])
     if (options.labels !== undefined) checkLabels(options.labels, 2)
   },
 

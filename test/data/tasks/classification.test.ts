@@ -1,9 +1,9 @@
 import test from 'ava'
 import { classification } from '../../../lib/data/tasks/classification.js'
-import { loadTask, taskFamily } from '../../../lib/data/tasks/index.js'
+import { checkTask, loadTask, taskFamily } from '../../../lib/data/tasks/index.js'
 import { encode, labelled as example, withOutputs } from '../../support/tasks.js'
 
-const { check, fit } = classification
+const { fit } = classification
 const kind = 'classification'
 
 test('labels are found in the data and sorted', (t) => {
@@ -61,7 +61,7 @@ test('labels and positive label by option', (t) => {
   const task = fit({ kind, labels: ['b', 'a', 'z'] }, examples)
   t.is(encode(task, example('a'))[0]!.target, 1)
   const refuse = (options: object, message = /option/) =>
-    t.throws(() => check({ kind, ...options }), { code: 'ERR_OPTION', message })
+    t.throws(() => checkTask({ kind, ...options }), { code: 'ERR_OPTION', message })
   t.throws(() => fit({ kind, labels: ['b', 'z'] }, examples), { code: 'ERR_DATA_LABEL' })
   t.throws(() => fit({ kind, positiveLabel: 'c' }, examples), { code: 'ERR_OPTION' })
   refuse({ labels: ['a', 'a', 'b'] })
