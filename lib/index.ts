@@ -17,6 +17,7 @@ export type {
   Columns,
   DataSource,
   ExampleInput,
+  Place,
   QuestionInput,
   TextInput,
   WordsInput,
@@ -37,7 +38,7 @@ export type { EncodedText, EncodeOptions, Tokenizer } from './data/tokenize.js'
 export type { TextTokens } from './data/tokenizer/offsets.js'
 export * from './errors.js'
 export type { Architecture, EncoderConfig } from './onnx/import.js'
-export { Predictor, type Prediction, type PredictInput } from './predict/predictor.js'
+export { Predictor, type Prediction, type PredictInput, type PredictOptions } from './predict/predictor.js'
 export type { Rows } from './train/batch.js'
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js'
 export type { Encoder } from './train/encoder.js'

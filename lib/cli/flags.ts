@@ -53,6 +53,15 @@ export function flagsOf(commands: readonly Command[]): Flags {
   return flags
 }
 
+/** Commander's complaint of a flag that it does not know; of one that another command has, which one that is. */
+export function describeUnknown(complaint: string, command: Command, commands: readonly Command[]): string {
+  const flag = /unknown option '(--[\w-]+)/.exec(complaint)?.[1]
+  const owners = commands.filter(({ options }) => options.some(({ long }) => long === flag))
+  if (flag === undefined || owners.length === 0) return complaint
+  const names = owners.map((owner) => owner.name()).join(', ')
+  return `error: option '${flag}' belongs to ${names}, not to ${command.name()}\n`
+}
+
 /**
  * A message in the words of the command line: `option "adapter.size"`, as all messages of the package name options,
  * becomes `--adapter-size`, and `option "dropout.head"` becomes `--dropout (head)`.
