@@ -30,13 +30,13 @@ export type {
   RegressionOptions,
   Scores,
   SpanOptions,
-  TaskKind,
   TaskOptions,
   TokenOptions,
 } from './data/tasks/index.js'
 export type { EncodedText, EncodeOptions, Tokenizer } from './data/tokenize.js'
 export type { TextTokens } from './data/tokenizer/offsets.js'
 export * from './errors.js'
+export type { TaskKind } from './kinds.js'
 export type { Architecture, EncoderConfig } from './onnx/import.js'
 export { Predictor, type Prediction, type PredictInput, type PredictOptions } from './predict/predictor.js'
 export type { Rows } from './train/batch.js'

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { trainableParts } from '../adapters/trainable.js'
 import { dataFiles } from '../data/readers/index.js'
-import { taskKinds } from '../data/tasks/index.js'
+import { taskKinds } from '../kinds.js'
 import type { ProgressEvent } from '../train/progress.js'
 import { train, type TrainResult } from '../train/train.js'
 import { OptionError } from '../errors.js'

@@ -11,13 +11,9 @@ import {
 } from '../data/example.js'
 import { ExampleMaker } from '../data/readers/columns.js'
 import { objectRow } from '../data/readers/json_lines.js'
-import {
-  taskFamily,
-  type EncodedExample,
-  type Prediction as TaskPrediction,
-  type TaskKind,
-} from '../data/tasks/index.js'
+import { taskFamily, type EncodedExample, type Prediction as TaskPrediction } from '../data/tasks/index.js'
 import { DeviceError, OptionError } from '../errors.js'
+import type { TaskKind } from '../kinds.js'
 import { checkKeys, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
 import { openRun, type OpenRun, type OpenRunOptions } from '../train/open_run.js'

@@ -1,18 +1,17 @@
 import { OptionError } from '../../errors.js'
+import { taskKinds, type TaskKind } from '../../kinds.js'
 import { checkChoice, checkKeys } from '../../options.js'
 import { classification, type ClassificationOptions } from './classification.js'
 import { multilabel, type MultilabelOptions } from './multilabel.js'
 import { regression, type RegressionOptions } from './regression.js'
 import { span, type SpanOptions } from './span.js'
-import type { TaskFamily, TaskKind, TaskRecord } from './task.js'
+import type { TaskFamily, TaskRecord } from './task.js'
 import { token, type TokenOptions } from './token.js'
 
 /** What `train` is told of its task, by kind. */
 export type TaskOptions = ClassificationOptions | RegressionOptions | MultilabelOptions | SpanOptions | TokenOptions
 
 const families: Readonly<Record<TaskKind, TaskFamily>> = { classification, regression, multilabel, span, token }
-
-export const taskKinds = Object.keys(families) as TaskKind[]
 
 /** @throws OptionError ERR_OPTION for a kind that is not known */
 export function taskFamily(kind: unknown): TaskFamily {
@@ -63,6 +62,5 @@ export type {
   Target,
   Task,
   TaskFamily,
-  TaskKind,
   TaskRecord,
 } from './task.js'

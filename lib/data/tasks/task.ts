@@ -1,9 +1,7 @@
+import type { TaskKind } from '../../kinds.js'
 import type { Example } from '../example.js'
 import type { Fields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
-
-/** Kinds of tasks that the registry knows. */
-export type TaskKind = 'classification' | 'regression' | 'multilabel' | 'span' | 'token'
 
 /** What a training step takes as the label of a row: a class index, a value, or a list of them. */
 export type Target = number | readonly number[]

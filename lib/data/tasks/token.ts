@@ -1,4 +1,5 @@
 import { DataError } from '../../errors.js'
+import { ignoredLabel } from '../../kinds.js'
 import { isEntityTag, scoreEntities, tagAccuracy } from '../../metrics/entities.js'
 import { show } from '../../options.js'
 import { describePlace, type Example } from '../example.js'
@@ -18,13 +19,10 @@ export interface TokenOptions {
 
 const metrics = ['entity_f1', 'token_accuracy'] as const
 
-/** The target of a token that does not count: all but the first of each word. */
-const ignored = -100
-
 interface TaggedRow extends WordRow, EncodedRow {}
 
 /**
- * The first token of a word carries the word's tag. A text of more tokens than a row may have is read in several rows of
+ * The first token of a word carries the word's tag; the others do not count. A text of more tokens than a row may have is read in several rows of
  * whole words, so that every word gets a tag.
  */
 class Token implements Task<TaggedRow> {
@@ -52,7 +50,7 @@ class Token implements Task<TaggedRow> {
     const classes = this.classes(example)
     let word = 0
     return rows.map((row) => {
-      const target = new Array<number>(row.inputIds.length).fill(ignored)
+      const target = new Array<number>(row.inputIds.length).fill(ignoredLabel)
       for (const position of row.firstTokens) target[position] = classes[word++]!
       return { ...row, target }
     })
