@@ -77,7 +77,7 @@ async function loadData(
   const examples = await readExamples(options.train, { ...read, limit: settings.trainRows })
   const held = options.validation === undefined ? undefined : await readExamples(options.validation, read)
   if (held) checkPairs(held, isPair(examples), 'the training data')
-  const task = family.fit(settings.task, examples)
+  const task = family.fit(settings.task, examples, (code, message) => emit({ kind: 'warning', code, message }))
   if (settings.metric !== undefined) checkChoice('metric', settings.metric, task.metrics)
   const train = fitRowsToModel(await makeDataset(examples, task, tokenizer, maxLength), backbone)
   const validation = held && fitRowsToModel(await makeDataset(held, task, tokenizer, maxLength), backbone)

@@ -253,7 +253,7 @@ test.serial('input that cannot be used', async (t) => {
   const unknown = [...colourRows(6), { text: 'a', label: 'purple' }]
   await refuse(
     { validation: unknown },
-    { code: 'ERR_DATA_LABEL', message: /row 7, label "purple": not one of the 3 classes/ },
+    { code: 'ERR_DATA_LABEL', message: /row 7, label "purple": not one of the 3 classes .*by option "task.labels"/ },
   )
   await refuse({ train: colourRows(1) }, { code: 'ERR_DATA_CLASSES' })
   await refuse(

@@ -97,6 +97,9 @@ export interface Task<Row extends EncodedRow = EncodedRow> {
   predict(example: ExampleOutputs<Row>): Prediction
 }
 
+/** Tells of what is odd in data, but can be used. @param code `WARN_*` */
+export type Warn = (code: string, message: string) => void
+
 /** A kind of task: makes the task from training data, or from what a run kept. */
 export interface TaskFamily<Options extends { readonly kind: TaskKind } = { readonly kind: TaskKind }> {
   readonly kind: TaskKind
@@ -112,6 +115,6 @@ export interface TaskFamily<Options extends { readonly kind: TaskKind } = { read
    */
   check(options: Options): void
   /** @param options checked @throws DataError ERR_DATA_LABEL and relatives, OptionError ERR_OPTION */
-  fit(options: Options, examples: readonly Example[]): Task
+  fit(options: Options, examples: readonly Example[], warn?: Warn): Task
   load(record: TaskRecord): Task
 }

@@ -5,7 +5,7 @@ import { show } from '../../options.js'
 import { describePlace, type Example } from '../example.js'
 import { wordFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
-import { checkLabels, LabelSet } from './labels.js'
+import { BlankTwins, checkLabels, LabelSet } from './labels.js'
 import { largest, logSoftmax } from './softmax.js'
 import type { EncodedRow, ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord } from './task.js'
 import { wordRows, type WordRow } from './words.js'
@@ -30,13 +30,11 @@ class Token implements Task<TaggedRow> {
   readonly outputs: number
   readonly metrics: readonly string[]
   readonly defaultMetric: string
-  private readonly labels: LabelSet
 
-  constructor(labels: readonly string[]) {
-    this.outputs = labels.length
-    this.labels = new LabelSet(labels, 'tags')
+  constructor(private readonly labels: LabelSet) {
+    this.outputs = labels.names.length
     // Tags that say nothing of entities, such as parts of speech, are counted by words alone.
-    this.metrics = labels.every(isEntityTag) ? metrics : ['token_accuracy']
+    this.metrics = labels.names.every(isEntityTag) ? metrics : ['token_accuracy']
     this.defaultMetric = this.metrics[0]!
   }
 
@@ -105,16 +103,17 @@ export const token: TaskFamily<TokenOptions> = {
     if (options.labels !== undefined) checkLabels(options.labels, 2)
   },
 
-  fit(options, examples) {
-    const labels = options.labels ?? findTags(examples)
-    const task = new Token(labels)
+  fit(options, examples, warn) {
+    const twins = new BlankTwins(warn)
+    for (const example of examples) for (const tag of tagsOf(example)) twins.add(tag, example.place)
+    const task = new Token(new LabelSet(options.labels ?? findTags(examples), 'tags', true))
     // Tags that were given may not cover the data.
     if (options.labels) for (const example of examples) task.classes(example)
     return task
   },
 
   load(record) {
-    return new Token(record.labels as string[])
+    return new Token(new LabelSet(record.labels as string[], 'tags'))
   },
 }
 
