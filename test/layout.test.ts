@@ -141,6 +141,11 @@ test('only binding.ts names the binary', (t) => {
   )
 })
 
+test('folders are made in one place, which never turns in a circle', (t) => {
+  const wrong = files('lib').filter((file) => /\bmkdir(Sync)?\(/.test(read(file)))
+  t.deepEqual(wrong, ['lib/formats/folder.ts'])
+})
+
 test('no folder is called utils, helpers, common or misc', (t) => {
   const wrong = files('lib', 'native', 'test', 'bench').filter((file) =>
     /(^|\/)(utils?|helpers?|common|misc)(\/|\.)/.test(file),

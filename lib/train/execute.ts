@@ -2,7 +2,7 @@
 
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { OnnxAdaptersError } from '../errors.js'
+import { OnnxAdaptersError, RunError } from '../errors.js'
 import { readProgress, type Earlier } from './earlier.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { CheckpointPace } from './checkpoint_pace.js'
@@ -17,6 +17,7 @@ import {
   currentVersions,
   finishRun,
   readAdapter,
+  readResult,
   runFiles,
   writeRecord,
   type Parameters,
@@ -57,13 +58,14 @@ export async function execute(prepared: Prepared, emit: ProgressListener): Promi
 
 /** The result of a run that is finished already. */
 async function giveResult(output: string, record: RunRecord, emit: ProgressListener): Promise<TrainResult> {
+  const { best, throughput } = readResult(output, record)
   await readAdapter(output, record)
   // A process killed between its last two acts has left the checkpoint.
   await rm(join(output, runFiles.checkpoint), { force: true })
   const message = `${output}: this run is finished; its result is given back, and nothing is trained`
   emit({ kind: 'warning', code: 'WARN_RESUME_COMPLETE', message })
-  const { best, history, parameters, throughput } = record
-  return { output, best: best!, history, parameters, throughput: throughput! }
+  const { history, parameters } = record
+  return { output, best, history, parameters, throughput }
 }
 
 function tellResume(output: string, { device }: Prepared, earlier: Earlier | undefined, emit: ProgressListener): void {
@@ -148,12 +150,19 @@ class Execution {
       })
       await this.log.commit()
       await this.claim.check()
-      await finishRun(output, { ...this.record, status: 'complete', history, best, throughput }, this.best!)
+      await finishRun(output, { ...this.record, status: 'complete', history, best, throughput }, this.bestTensors())
       return { output, best, history, parameters, throughput }
     } catch (error) {
       await this.tellStop(error)
       throw error
     }
+  }
+
+  /** Kept with the epoch that is the best, or read from the checkpoint that names it. */
+  private bestTensors(): Parameters {
+    if (this.best) return this.best
+    const file = join(this.prepared.output, runFiles.checkpoint)
+    throw new RunError('ERR_RUN_FILE', `${file}: lacks the tensors of the best epoch that it names`, { file })
   }
 
   /** Puts model, best tensors and log into the state of the checkpoint. */

@@ -134,6 +134,14 @@ test.serial('resume where there is nothing starts, and where all is done gives t
   t.deepEqual(await outcomeOf(options.output), before)
   t.false((await readdir(options.output)).includes('checkpoint.safetensors'))
 
+  const file = join(options.output, 'run.json')
+  const record = await readJson(file)
+  for (const field of ['best', 'throughput']) {
+    await writeFile(file, JSON.stringify({ ...record, [field]: undefined }))
+    const message = `${file}: damaged: its "${field}" is missing or of a wrong type`
+    await t.throwsAsync(train(options), { code: 'ERR_RUN_RECORD', message })
+  }
+
   await writeFiles(join(folder, 'notes'), { 'notes.txt': 'mine' })
   await t.throwsAsync(train({ ...options, output: join(folder, 'notes') }), {
     code: 'ERR_OUTPUT_EXISTS',
