@@ -35,9 +35,16 @@ export function watchStreams(): void {
   process.stderr.on('error', () => {})
 }
 
+let flags: Flags = new Map()
+
+/** From now on logs name options of the package by these flags. */
+export function nameOptionsBy(given: Flags): void {
+  flags = given
+}
+
 /** Logs: standard error. */
 export function log(text: string): void {
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${nameFlags(text, flags)}\n`)
 }
 
 export function count(value: number): string {
@@ -46,13 +53,12 @@ export function count(value: number): string {
 
 /**
  * The message of an error, with its stack where asked.
- * @param flags in whose words options are named
  * @returns the exit code: 2 for wrong usage, which ERR_OPTION alone is, else 1
  */
-export function reportError(error: unknown, debug: boolean, flags: Flags): 1 | 2 {
+export function reportError(error: unknown, debug: boolean): 1 | 2 {
   const known = error instanceof OnnxAdaptersError
   const name = known ? `${error.code}: ` : ''
-  log(`error: ${name}${nameFlags(error instanceof Error ? error.message : String(error), flags)}`)
+  log(`error: ${name}${error instanceof Error ? error.message : String(error)}`)
   if (debug && error instanceof Error) {
     log(error.stack ?? '')
     if (known) log(JSON.stringify(error.details, null, 2))

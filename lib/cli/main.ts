@@ -8,7 +8,7 @@ import { evaluateCommand } from './evaluate.js'
 import { fetchCommand } from './fetch.js'
 import { describeUnknown, flagsOf } from './flags.js'
 import { inspectCommand } from './inspect.js'
-import { reportError, watchStreams, type CommonOptions } from './io.js'
+import { nameOptionsBy, reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
 import { trainCommand } from './train.js'
 
@@ -51,8 +51,8 @@ function withCommonOptions(command: Command): Command {
 async function main(): Promise<void> {
   watchStreams()
   const root = program()
-  let running: Command | undefined
-  root.hook('preAction', (_, command) => void (running = command))
+  // All commands' flags, since an advice may be to use another command; its own before theirs.
+  root.hook('preAction', (_, command) => nameOptionsBy(flagsOf([...root.commands, command])))
   try {
     await root.parseAsync()
   } catch (error) {
@@ -61,9 +61,7 @@ async function main(): Promise<void> {
       return
     }
     const debug = [root, ...root.commands].some((command) => command.opts<CommonOptions>().debug)
-    // An advice may be to use another command.
-    const flags = flagsOf([...root.commands, ...(running ? [running] : [])])
-    process.exitCode = reportError(error, debug, flags)
+    process.exitCode = reportError(error, debug)
   }
 }
 

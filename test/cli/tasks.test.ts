@@ -200,7 +200,10 @@ test('a run that is not finished is used with a warning, without a word with --q
   ]) {
     const { code, stderr } = await cli(args)
     t.is(code, 0, stderr)
-    t.regex(stderr, /^warning: .*: this run is not finished; .*its parameters are untrained/)
+    t.regex(
+      stderr,
+      /^warning: .*: this run is not finished; .*its parameters are untrained\. Train with --resume goes on with it\n$/,
+    )
     t.is((await cli([...args, '--quiet'])).stderr, '')
   }
 })
