@@ -17,6 +17,7 @@ export type {
   Columns,
   DataSource,
   ExampleInput,
+  Place,
   QuestionInput,
   TextInput,
   WordsInput,
@@ -29,15 +30,15 @@ export type {
   RegressionOptions,
   Scores,
   SpanOptions,
-  TaskKind,
   TaskOptions,
   TokenOptions,
 } from './data/tasks/index.js'
 export type { EncodedText, EncodeOptions, Tokenizer } from './data/tokenize.js'
 export type { TextTokens } from './data/tokenizer/offsets.js'
 export * from './errors.js'
+export type { TaskKind } from './kinds.js'
 export type { Architecture, EncoderConfig } from './onnx/import.js'
-export { Predictor, type Prediction, type PredictInput } from './predict/predictor.js'
+export { Predictor, type Prediction, type PredictInput, type PredictOptions } from './predict/predictor.js'
 export type { Rows } from './train/batch.js'
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js'
 export type { Encoder } from './train/encoder.js'
@@ -45,7 +46,7 @@ export type { BestEpoch, EpochRecord, Throughput } from './train/fit.js'
 export type { Labels } from './train/labels.js'
 export type { OpenRunOptions } from './train/open_run.js'
 export type { OptimizerOptions } from './train/optimizer.js'
-export type { ParameterCount, ProgressEvent, ProgressListener, Running } from './train/progress.js'
+export type { ParameterCount, ProgressEvent, ProgressListener, Running, Warning } from './train/progress.js'
 export type { Tensor, TensorMap } from './train/tensors.js'
 export { train, type TrainResult } from './train/train.js'
 export type { TrainOptions } from './train/train_options.js'

@@ -5,18 +5,24 @@ import { OptionError } from './errors.js'
 /** The known name nearest to a misspelt one, or undefined where none is near. */
 export function suggest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
-  // A third of the letters may be wrong: `batchsize`, `learning_rate`, `epoch`, but not just any word.
-  let least = Math.max(1, Math.floor(name.length / 3)) + 1
+  let least = Infinity
   for (const candidate of known) {
-    // A name of which only the start was written counts as near: `positive` for `positiveLabel`.
-    const started = name.length >= 4 && plain(candidate).startsWith(plain(name))
-    const distance = started ? 1 : edits(plain(name), plain(candidate))
+    const distance = distanceOf(plain(name), plain(candidate))
     if (distance < least) {
       least = distance
       best = candidate
     }
   }
   return best
+}
+
+/** How far a name that was written is from a known one; Infinity where it can hardly be meant. */
+function distanceOf(name: string, candidate: string): number {
+  // A name of which only the start was written counts as near: `positive` for `positiveLabel`.
+  if (name.length >= 4 && name.length < candidate.length && candidate.startsWith(name)) return 1
+  const distance = edits(name, candidate)
+  // A third of the letters may be wrong: `batchsize`, `learning_rate`, `epoch`, but not just any word, and none of two.
+  return distance <= Math.floor(Math.min(name.length, candidate.length) / 3) ? distance : Infinity
 }
 
 function plain(name: string): string {
@@ -66,13 +72,22 @@ export function checkKeys(where: string, options: object, known: readonly string
   checkObject(where, options)
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue
-    throw new OptionError('ERR_OPTION', `${where}: unknown option "${key}"${hint(key, known)}`, {
+    const near = hint(key, known)
+    const list = listKnown(known, near === '' ? '; expected' : ' Expected')
+    throw new OptionError('ERR_OPTION', `${where}: unknown option "${key}"${near}${list}`, {
       option: key,
       suggestion: suggest(key, known),
       expected: known,
     })
   }
 }
+
+/** The known names, where they are few enough to be read. */
+function listKnown(known: readonly string[], start: string): string {
+  return known.length <= mostListed ? `${start} ${known.join(', ')}` : ''
+}
+
+const mostListed = 8
 
 /** An OptionError for a value that does not fit. */
 export function wrongOption(option: string, expected: string, got: unknown): OptionError {
@@ -86,9 +101,13 @@ export function wrongOption(option: string, expected: string, got: unknown): Opt
 /** A value for a message; a long text is cut. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 100 ? `${value.slice(0, 99)}…` : value)
-  if (value !== null && typeof value === 'object') return Array.isArray(value) ? 'a list' : 'an object'
+  if (value !== null && typeof value === 'object') return Array.isArray(value) ? describeList(value) : 'an object'
   if (typeof value === 'function') return 'a function'
   return String(value)
+}
+
+function describeList({ length }: readonly unknown[]): string {
+  return length === 0 ? 'an empty list' : 'a list'
 }
 
 export interface NumberRange {

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { OptionError } from '../lib/errors.js'
-import { checkChoice, checkKeys, checkNumber, suggest } from '../lib/options.js'
+import { checkChoice, checkKeys, checkNumber, show, suggest, wrongOption } from '../lib/options.js'
 
 const known = ['batchSize', 'learningRate', 'epochs', 'weightDecay', 'seed', 'adapter']
 
@@ -12,6 +12,16 @@ test('a misspelt name finds the right one', (t) => {
   t.is(suggest('sede', known), 'seed')
   t.is(suggest('nothing', known), undefined)
   t.is(suggest('x', known), undefined)
+  t.is(suggest('positive', ['positiveLabel']), 'positiveLabel')
+})
+
+test('no name is suggested for a very short one, or for one that is far off', (t) => {
+  t.is(suggest('a', ['b']), undefined)
+  t.is(suggest('no', ['yes', 'on']), undefined)
+  t.is(suggest('abc', ['ab']), undefined, 'short itself')
+  t.is(suggest('NO', ['no', 'yes']), 'no', 'the same but for its case')
+  t.is(suggest('maybe', ['may', 'baby']), undefined)
+  t.is(suggest('----', known), undefined)
 })
 
 test('an unknown key is refused with the name that was meant', (t) => {
@@ -21,6 +31,24 @@ test('an unknown key is refused with the name that was meant', (t) => {
   })
   t.like(error, { details: { option: 'batchsize', suggestion: 'batchSize' } })
   t.notThrows(() => checkKeys('train', { batchSize: 1 }, known))
+})
+
+test('an unknown key among a few is told all of them', (t) => {
+  const places = ['hidden', 'attention', 'head']
+  t.throws(() => checkKeys('dropout', { foo: 1 }, places), {
+    message: 'dropout: unknown option "foo"; expected hidden, attention, head',
+  })
+  t.throws(() => checkKeys('dropout', { hiden: 1 }, places), {
+    message: 'dropout: unknown option "hiden"; did you mean "hidden"? Expected hidden, attention, head',
+  })
+  const many = Array.from({ length: 20 }, (_, i) => `option${i}`)
+  t.throws(() => checkKeys('train', { foo: 1 }, many), { message: 'train: unknown option "foo"' })
+})
+
+test('an empty list is called one', (t) => {
+  t.is(show([]), 'an empty list')
+  t.is(show([1]), 'a list')
+  t.is(wrongOption('sizes', 'a list of at least one size', []).message.split(' not ')[1], 'an empty list')
 })
 
 test('what is no object of options is refused before its keys', (t) => {

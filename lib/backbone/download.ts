@@ -2,11 +2,12 @@
 
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BackboneError } from '../errors.js'
 import { writeAt } from '../formats/atomic.js'
+import { makeFolder } from '../formats/folder.js'
 import { isStorageError } from './storage.js'
 
 /** A file as its publisher describes it. */
@@ -45,7 +46,7 @@ export class RangeIgnored extends Error {}
  * @throws BackboneError ERR_BACKBONE_CHECKSUM, and the last failure where no try brings anything any more
  */
 export async function downloadFile(file: RemoteFile, target: string, options: DownloadOptions): Promise<string> {
-  await mkdir(dirname(target), { recursive: true })
+  await makeFolder(dirname(target))
   if ((await sizeOf(target)) === file.bytes) {
     const digest = await digestFile(target, file.bytes).catch(() => undefined)
     if (digest && isRight(file, digest)) return digest.sha256

@@ -1,8 +1,9 @@
 /** Brings backbones by name into the cache. */
 
-import { mkdir, rename, rm, rmdir } from 'node:fs/promises'
+import { rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BackboneError } from '../errors.js'
+import { makeFolder } from '../formats/folder.js'
 import { readLocations } from '../onnx/read.js'
 import { checkKeys, wrongOption } from '../options.js'
 import { cacheFolder } from './cache.js'
@@ -146,14 +147,14 @@ async function bringOnce(
 ): Promise<FetchedBackbone> {
   const folder = backboneFolder(context.cache, name)
   const staging = stagingFolder(context.cache, name)
-  await mkdir(dirname(staging), { recursive: true })
+  await makeFolder(dirname(staging))
   const work = async () => {
     if (await findInFolder(folder)) return describeFolder(name.name, folder, true)
-    await mkdir(staging, { recursive: true })
+    await makeFolder(staging)
     try {
       const brought = await bringFiles(name, staging, emit, signal, context)
       await writeOrigin(staging, { name: name.name, ...brought })
-      await mkdir(dirname(folder), { recursive: true })
+      await makeFolder(dirname(folder))
       await rename(staging, folder)
     } finally {
       // Where nothing came, nothing stays.

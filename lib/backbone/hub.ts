@@ -1,9 +1,10 @@
 /** Backbones on the Hugging Face hub, or on a mirror that speaks as it does. */
 
 import type * as Hub from '@huggingface/hub'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { BackboneError } from '../errors.js'
+import { makeFolder } from '../formats/folder.js'
 import { readLocations } from '../onnx/read.js'
 import { parseIndex, supportedFamilies, weightFiles } from './convert.js'
 import { readEncoderShape } from './convert/config.js'
@@ -224,7 +225,7 @@ class HubRepository {
       ...(sha256 ? { sha256 } : { gitHash: oid }),
     }
     const url = `${this.about}/resolve/${this.commit}/${path}`
-    await mkdir(dirname(target), { recursive: true })
+    await makeFolder(dirname(target))
     await downloadFile(file, target, {
       read: (start) => this.#stream(url, start),
       onBytes: (done) => emit({ kind: 'bytes', file: path, done, total: file.bytes }),

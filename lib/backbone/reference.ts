@@ -1,10 +1,11 @@
 /** Asks ONNX Runtime, in a child process, for the hidden states of some rows. */
 
 import { fork } from 'node:child_process'
-import { link, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { link, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { makeFolder } from '../formats/folder.js'
 import { externalLocations } from '../onnx/external.js'
 import { decodeModel } from '../onnx/read.js'
 import type { OnnxModel } from '../onnx/schema.js'
@@ -52,7 +53,7 @@ async function linkExternalData(model: OnnxModel, from: string, to: string): Pro
   for (const location of externalLocations(model)) {
     const source = resolve(from, location)
     const target = join(to, location)
-    await mkdir(dirname(target), { recursive: true })
+    await makeFolder(dirname(target))
     await link(source, target).catch(() => symlink(source, target))
   }
 }

@@ -4,13 +4,14 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { philox } from '../adapters/philox.js'
 import { OnnxImportError } from '../errors.js'
 import { writeAtomic } from '../formats/atomic.js'
+import { makeFolder } from '../formats/folder.js'
 import { addonPath } from '../runtime/binding.js'
 import { packageVersion } from '../version.js'
 import { cacheFolder } from './cache.js'
@@ -66,7 +67,7 @@ export async function verifyAgainstRuntime(subject: VerifySubject): Promise<Veri
 
 /** A cache that cannot be written costs time, nothing else. */
 async function remember(cache: string, difference: Difference): Promise<void> {
-  await mkdir(dirname(cache), { recursive: true })
+  await makeFolder(dirname(cache))
     .then(() => writeAtomic(cache, JSON.stringify(difference)))
     .catch(() => undefined)
 }

@@ -1,4 +1,4 @@
-import { Backbone } from '../backbone/backbone.js'
+import { isBackbone, type Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
 import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
 import { devices, resolveDevice, resolveThreads, type Device } from '../runtime/device.js'
@@ -183,7 +183,7 @@ function describeSeries(series: Series, roof: number): BenchResult {
 }
 
 async function openBackbone({ backbone }: BenchOptions, shape: ShapeName): Promise<Backbone> {
-  if (backbone instanceof Backbone) return backbone
+  if (isBackbone(backbone)) return backbone
   return backbone === undefined ? syntheticBackbone(shape) : loadBackbone(backbone, { verify: false })
 }
 
@@ -206,8 +206,8 @@ const known: readonly (keyof BenchOptions)[] = [
 export function resolveBenchOptions(options: BenchOptions) {
   checkKeys('bench', options, known)
   const { backbone, shape = 'minilm', workloads = workloadNames, sizes = defaultSizes, modes = defaultModes } = options
-  const isBackbone = typeof backbone === 'string' ? backbone !== '' : backbone instanceof Backbone
-  if (backbone !== undefined && !isBackbone)
+  const names = typeof backbone === 'string' ? backbone !== '' : isBackbone(backbone)
+  if (backbone !== undefined && !names)
     throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', backbone)
   if (!Array.isArray(workloads) || workloads.length === 0)
     throw wrongOption('workloads', `at least one of ${workloadNames.join(', ')}`, workloads)

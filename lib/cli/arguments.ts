@@ -15,14 +15,18 @@ export function list(text: string): string[] {
     .filter((part) => part !== '')
 }
 
+const rateForms = 'Expected a number, or hidden=..,attention=..,head=.. with each place once.'
+
 /** `0.1`, or `hidden=0.1,attention=0,head=0.2`. */
 export function dropout(text: string): number | Record<string, number> {
-  if (!text.includes('=')) return number(text)
+  if (!text.includes('=')) {
+    if (Number.isNaN(Number(text))) throw new InvalidArgumentError(rateForms)
+    return number(text)
+  }
   const rates: Record<string, number> = {}
   for (const part of list(text)) {
     const [name = '', value = '', ...rest] = part.split('=')
-    if (name === '' || rest.length > 0 || name in rates)
-      throw new InvalidArgumentError('Expected a number, or hidden=..,attention=..,head=.. with each place once.')
+    if (name === '' || rest.length > 0 || Object.hasOwn(rates, name)) throw new InvalidArgumentError(rateForms)
     rates[name] = number(value)
   }
   return rates

@@ -30,7 +30,9 @@ export function evaluateCommand(): Command {
       const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
       const { data, backbone, device, threads, textColumn, textPairColumn, labelColumn } = flags
       const columns = { text: textColumn, textPair: textPairColumn, label: labelColumn }
-      const { metrics, rows, loss, truncated } = await evaluate({ run, data, columns, backbone, device, threads })
+      const result = await evaluate({ run, data, columns, backbone, device, threads })
+      const { metrics, rows, loss, truncated, warnings } = result
+      if (!quiet) for (const { message } of warnings) log(`warning: ${message}`)
       if (truncated > 0 && !quiet) log(`warning: ${truncated} of ${rows} rows were cut to the length of training`)
       if (json) await printJson({ metrics, rows, loss })
       else {

@@ -1,4 +1,5 @@
 import { OnnxAdaptersError } from '../errors.js'
+import { nameFlags, type Flags } from './flags.js'
 
 export { table } from '../table.js'
 
@@ -34,17 +35,26 @@ export function watchStreams(): void {
   process.stderr.on('error', () => {})
 }
 
+let flags: Flags = new Map()
+
+/** From now on logs name options of the package by these flags. */
+export function nameOptionsBy(given: Flags): void {
+  flags = given
+}
+
 /** Logs: standard error. */
 export function log(text: string): void {
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${nameFlags(text, flags)}\n`)
 }
 
 export function count(value: number): string {
   return value.toLocaleString('en-US')
 }
 
-/** The message of an error, with its stack where asked; and the exit code: 2 for wrong usage, which ERR_OPTION
- * alone is, else 1. */
+/**
+ * The message of an error, with its stack where asked.
+ * @returns the exit code: 2 for wrong usage, which ERR_OPTION alone is, else 1
+ */
 export function reportError(error: unknown, debug: boolean): 1 | 2 {
   const known = error instanceof OnnxAdaptersError
   const name = known ? `${error.code}: ` : ''

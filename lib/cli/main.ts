@@ -6,8 +6,9 @@ import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
 import { fetchCommand } from './fetch.js'
+import { describeUnknown, flagsOf } from './flags.js'
 import { inspectCommand } from './inspect.js'
-import { reportError, watchStreams, type CommonOptions } from './io.js'
+import { nameOptionsBy, reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
 import { trainCommand } from './train.js'
 
@@ -29,7 +30,12 @@ function program(): Command {
   withCommonOptions(root)
   for (const make of commands) root.addCommand(withCommonOptions(make()))
   // Commands throw instead of ending the process, so that every way out is the one below.
-  for (const command of [root, ...root.commands]) command.exitOverride().showHelpAfterError('(--help says more)')
+  for (const command of [root, ...root.commands]) {
+    command.exitOverride().showHelpAfterError('(--help says more)')
+    command.configureOutput({
+      outputError: (text, write) => write(describeUnknown(text, command, root.commands)),
+    })
+  }
   return root
 }
 
@@ -45,6 +51,8 @@ function withCommonOptions(command: Command): Command {
 async function main(): Promise<void> {
   watchStreams()
   const root = program()
+  // All commands' flags, since an advice may be to use another command; its own before theirs.
+  root.hook('preAction', (_, command) => nameOptionsBy(flagsOf([...root.commands, command])))
   try {
     await root.parseAsync()
   } catch (error) {

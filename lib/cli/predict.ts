@@ -1,7 +1,5 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command } from 'commander'
-import type { Columns, TextInput, WordsInput } from '../data/example.js'
+import type { Columns, Place, TextInput, WordsInput } from '../data/example.js'
 import type { Fields } from '../data/fields.js'
 import { dataFiles, isDataFile, readExamples } from '../data/readers/index.js'
 import { cutLines, readLines } from '../data/readers/lines.js'
@@ -9,9 +7,9 @@ import { taskFamily } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
 import { Predictor, type Prediction } from '../predict/predictor.js'
 import type { Device } from '../runtime/device.js'
-import { runFiles } from '../train/run.js'
 import * as parse from './arguments.js'
 import { log, print, type CommonOptions } from './io.js'
+import { splitArguments } from './runs_and_texts.js'
 
 interface PredictFlags {
   readonly input?: string
@@ -38,61 +36,53 @@ export function predictCommand(): Command {
     .action(async (words: string[], flags: PredictFlags, command: Command) => {
       const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
       const { input, textColumn, textPairColumn, backbone, device, threads } = flags
-      const { runs, texts } = splitArguments(words, input !== undefined)
+      const { runs, texts, doubts } = splitArguments(words, input)
       await using predictor = await Predictor.load(runs, { backbone, device, threads })
+      const warnings = [...doubts, ...predictor.warnings.map(({ message }) => message)]
+      if (!quiet) for (const warning of warnings) log(`warning: ${warning}`)
       const columns = { text: textColumn, textPair: textPairColumn }
       const rows = input === undefined ? fromList(texts) : readInput(input, columns, predictor)
       let cut = 0
-      for await (const inputs of groups(rows)) {
-        const asked = inputs.flatMap((row) => predictor.tasks.map((task) => ({ ...row, task })))
-        const predictions = await predictor.predict(asked)
+      const { tasks } = predictor
+      for await (const group of groups(rows)) {
+        const asked = group.flatMap((row) => tasks.map((task) => ({ ...row, task })))
+        const inputs = asked.map(({ input, task }) => ({ ...input, task }))
+        const predictions = await predictor.predict(inputs, { places: asked.map(({ place }) => place) })
         for (const [i, prediction] of predictions.entries())
-          await print(
-            describeRow(inputs[Math.floor(i / predictor.tasks.length)]!, prediction, json, predictor.tasks.length > 1),
-          )
+          await print(describeRow(asked[i]!, prediction, json, tasks.length > 1))
         cut += predictions.filter(({ truncated }) => truncated).length
       }
       if (cut > 0 && !quiet) log(`warning: ${cut} texts were cut to the length of training`)
     })
 }
 
-/** Leading arguments that are folders of runs, then texts. The first one must be a run: its absence is told in loading. */
-function splitArguments(words: readonly string[], onlyRuns: boolean): { runs: string[]; texts: string[] } {
-  const isRun = (word: string) => existsSync(join(word, runFiles.record))
-  const end = onlyRuns
-    ? words.length
-    : Math.max(
-        1,
-        words.findIndex((word) => !isRun(word)),
-      )
-  const runs = words.every(isRun) ? [...words] : words.slice(0, end)
-  const texts = words.slice(runs.length)
-  if (texts.length === 0 && !onlyRuns) {
-    throw new OptionError('ERR_OPTION', 'predict: no texts: give them after the run, or --input', { option: 'input' })
-  }
-  return { runs, texts }
+/** A row to predict, a text, two texts, or words, never with a label; and where it is from. */
+interface Row {
+  readonly input: TextInput | WordsInput
+  readonly place: Place
 }
 
-/** A row to predict: a text, two texts, or words; never with a label. */
-type Row = TextInput | WordsInput
-
 async function* fromList(texts: readonly string[]): AsyncGenerator<Row> {
-  for (const text of texts) yield { text }
+  for (const [i, text] of texts.entries()) yield { input: { text }, place: { row: i + 1, part: `text ${i + 1}` } }
 }
 
 async function* readInput(file: string, columns: Columns, predictor: Predictor): AsyncGenerator<Row> {
   if (isDataFile(file)) {
     const fields = commonFields(predictor)
-    for (const { text, textPair, words } of await readExamples(file, { fields, columns, needsLabel: false }))
-      yield words ? { tokens: words } : { text, textPair }
+    for (const { text, textPair, words, place } of await readExamples(file, { fields, columns, needsLabel: false }))
+      yield { input: words ? { tokens: words } : { text, textPair }, place }
     return
   }
-  const lines = file === '-' ? cutLines(process.stdin, 'standard input') : readLines(file)
+  const [lines, name] = file === '-' ? [cutLines(process.stdin, standardInput), standardInput] : [readLines(file), file]
+  let row = 0
   for await (const line of lines) {
     const [text = '', textPair] = line.split('\t')
-    yield { text, textPair }
+    yield { input: { text, textPair }, place: { file: name, row: ++row } }
   }
 }
+
+/** Its name in messages. */
+const standardInput = 'standard input'
 
 /** The columns that all runs read. @throws OptionError ERR_OPTION where they read different ones */
 function commonFields(predictor: Predictor): Fields {
@@ -120,9 +110,10 @@ async function* groups(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {
   if (group.length > 0) yield group
 }
 
-function describeRow(row: Row, prediction: Prediction, json: boolean, named: boolean): string {
-  if (json) return JSON.stringify({ ...row, ...prediction })
-  const texts = 'tokens' in row ? [row.tokens.join(' ')] : [row.text, prediction.span ? undefined : row.textPair]
+function describeRow({ input }: Row, prediction: Prediction, json: boolean, named: boolean): string {
+  if (json) return JSON.stringify({ ...input, ...prediction })
+  const texts =
+    'tokens' in input ? [input.tokens.join(' ')] : [input.text, prediction.span ? undefined : input.textPair]
   const fields = [named ? prediction.task : undefined, ...describePrediction(prediction), ...texts]
   // Tabs and line ends within a text would look like other columns and rows.
   return fields.flatMap((field) => (field === undefined ? [] : [field.replace(/[\t\r\n]+/g, ' ')])).join('\t')

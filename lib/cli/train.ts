@@ -1,38 +1,23 @@
 import { Command } from 'commander'
 import { trainableParts } from '../adapters/trainable.js'
 import { dataFiles } from '../data/readers/index.js'
-import { taskKinds } from '../data/tasks/index.js'
+import { taskKinds } from '../kinds.js'
 import type { ProgressEvent } from '../train/progress.js'
 import { train, type TrainResult } from '../train/train.js'
+import { OptionError } from '../errors.js'
 import { resolveTrainOptions, trainOptionNames, type TrainOptions } from '../train/train_options.js'
 import * as parse from './arguments.js'
+import { toOptions } from './flags.js'
 import { bringWithProgress } from './fetch_progress.js'
 import { count, log, print, printJson, table, type CommonOptions } from './io.js'
 import { Interrupted, listenForInterrupts, resumeCommand } from './interrupt.js'
 import { showProgress } from './progress.js'
 
-/** Flags as commander gives them. */
+/** Flags as commander gives them; `adapter` is false by `--no-adapter`. */
 interface TrainFlags {
   readonly backbone: string
-  readonly train: string
-  readonly validation?: string
   readonly output: string
-  readonly task?: string
-  readonly labels?: string[]
-  readonly positiveLabel?: string
-  readonly labelSeparator?: string
-  readonly maxAnswerTokens?: number
-  readonly stride?: number
-  readonly textColumn?: string
-  readonly textPairColumn?: string
-  readonly labelColumn?: string
-  readonly preset?: string
   readonly adapter: boolean
-  readonly adapterSize?: number
-  readonly adapterActivation?: string
-  readonly adapterInitialStd?: number
-  readonly adapterLayers?: 'all' | number[]
-  readonly pool?: string
   readonly [option: string]: unknown
 }
 
@@ -101,7 +86,7 @@ must be those of then; --output, --threads, --device, --precision and --checkpoi
 
 async function run(flags: TrainFlags, command: Command): Promise<void> {
   const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
-  const options = toOptions(flags)
+  const options = toTrainOptions(flags)
   // Wrong options are worth no download.
   resolveTrainOptions(options)
   await bringWithProgress(flags.backbone, quiet)
@@ -130,44 +115,31 @@ async function run(flags: TrainFlags, command: Command): Promise<void> {
 
 function describeInterrupt(output: string, kept: number | undefined): string {
   if (kept === undefined) return 'interrupted before the first step: nothing has changed'
-  return `interrupted: ${output} holds all ${count(kept)} steps done so far. Go on with:\n  ${resumeCommand(process.argv.slice(2), process.argv[1] ?? '')}`
+  const command = resumeCommand(process.argv.slice(2), process.argv[1] ?? '')
+  return `interrupted: ${output} holds ${describeKept(kept)}. Go on with:\n  ${command}`
 }
 
-/** Nested options are flat on the command line. Values are checked by train(), so types are only asserted here. */
-function toOptions(flags: TrainFlags): TrainOptions {
-  const {
-    task = 'classification',
-    labels,
-    positiveLabel,
-    labelSeparator,
-    maxAnswerTokens,
-    stride,
-    adapter,
-    pool,
-    textColumn,
-    textPairColumn,
-    labelColumn,
-  } = flags
-  const nested = {
-    task: defined({ kind: task, labels, positiveLabel, labelSeparator, maxAnswerTokens, stride }),
-    columns: defined({ text: textColumn, textPair: textPairColumn, label: labelColumn }),
-    adapter:
-      adapter &&
-      defined({
-        size: flags.adapterSize,
-        activation: flags.adapterActivation,
-        initialStd: flags.adapterInitialStd,
-        layers: flags.adapterLayers,
-      }),
-    head: defined({ pool }),
-  }
-  const same = Object.fromEntries(trainOptionNames.map((name) => [name, flags[name]]))
-  return { ...defined(same), ...nested } as unknown as TrainOptions
+/** @param steps that are on disk */
+export function describeKept(steps: number): string {
+  if (steps === 0) return 'the start of a training, before its first step'
+  return steps === 1 ? 'the one step done so far' : `all ${count(steps)} steps done so far`
 }
 
-/** Without the fields that were not given. */
-function defined(values: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+/** What train() takes of the flags; values are checked there, so types are only asserted here. */
+function toTrainOptions({ adapter, ...flags }: TrainFlags): TrainOptions {
+  const given = toOptions({ task: 'classification', ...flags })
+  const named = Object.fromEntries(trainOptionNames.map((name) => [name, given[name]]))
+  const options = named as unknown as TrainOptions
+  if (adapter) return options
+  if (options.adapter) throw contradiction(Object.keys(options.adapter))
+  return { ...options, adapter: false }
+}
+
+/** `--no-adapter` leaves nothing that other flags of adapters could say. */
+function contradiction(parts: readonly string[]): OptionError {
+  const names = parts.map((part) => `option "adapter.${part}"`).join(', ')
+  const message = `--no-adapter and ${names} contradict each other: leave one of them out`
+  return new OptionError('ERR_OPTION', message, { option: 'adapter', got: false, expected: 'one of both' })
 }
 
 function describeResult({ output, best, parameters, throughput }: TrainResult): string {

@@ -17,7 +17,12 @@ export async function makeFolder(folder: string): Promise<string | undefined> {
     if (code === 'EEXIST') return undefined
     if (code !== 'ENOENT' || dirname(path) === path) throw error
     const above = await makeFolder(dirname(path))
-    await mkdir(path)
+    await mkdir(path).catch(ignoreExisting)
     return above ?? path
   }
+}
+
+/** Somebody else has made it meanwhile. */
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error
 }

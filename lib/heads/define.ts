@@ -1,11 +1,9 @@
 import { OptionError } from '../errors.js'
 import { inputs, type DType, type Graph, type Node, type Shape, type Value } from '../ir/graph.js'
+import type { TaskKind } from '../kinds.js'
 import { makeNode, type OpDef } from '../ops/define.js'
 import { linear } from '../ops/linear.js'
 import { pool } from '../ops/pool.js'
-
-export const taskKinds = ['classification', 'regression', 'multilabel', 'span', 'token'] as const
-export type TaskKind = (typeof taskKinds)[number]
 
 export const pools = ['cls', 'mean', 'pooler'] as const
 /** What the head of a sequence task reads: first token, mean of tokens, or the model's own pooler over the first. */

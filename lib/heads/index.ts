@@ -1,5 +1,6 @@
+import type { TaskKind } from '../kinds.js'
 import { classification } from './classification.js'
-import type { HeadDef, TaskKind } from './define.js'
+import type { HeadDef } from './define.js'
 import { multilabel } from './multilabel.js'
 import { regression } from './regression.js'
 import { span } from './span.js'

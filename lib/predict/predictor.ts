@@ -1,25 +1,34 @@
 import { basename, resolve } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { checkPairs, encodeExamples, outputsByExample } from '../data/dataset.js'
-import type { Example, QuestionInput, TextInput, WordsInput } from '../data/example.js'
+import {
+  describePlace,
+  type Example,
+  type Place,
+  type QuestionInput,
+  type TextInput,
+  type WordsInput,
+} from '../data/example.js'
 import { ExampleMaker } from '../data/readers/columns.js'
 import { objectRow } from '../data/readers/json_lines.js'
-import {
-  taskFamily,
-  type EncodedExample,
-  type Prediction as TaskPrediction,
-  type TaskKind,
-} from '../data/tasks/index.js'
+import { taskFamily, type EncodedExample, type Prediction as TaskPrediction } from '../data/tasks/index.js'
 import { DeviceError, OptionError } from '../errors.js'
+import type { TaskKind } from '../kinds.js'
 import { checkKeys, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
 import { openRun, type OpenRun, type OpenRunOptions } from '../train/open_run.js'
+import type { Warning } from '../train/progress.js'
 import { forwardRows } from '../train/score.js'
 
 /** What is to be judged, and by which run. */
 export type PredictInput = (Omit<TextInput, 'label'> | Omit<WordsInput, 'tags'> | Omit<QuestionInput, 'answers'>) & {
   /** Name of the run, the last part of its folder. @default the only one that is loaded */
   readonly task?: string
+}
+
+export interface PredictOptions {
+  /** Where each input is from, for messages. @default row 1, 2, ... */
+  readonly places?: readonly Place[]
 }
 
 /** What a run says of an input. */
@@ -90,6 +99,11 @@ export class Predictor {
     return [...this.#runs.keys()]
   }
 
+  /** Of all runs: WARN_RUN_UNFINISHED where a training is not at its end. */
+  get warnings(): Warning[] {
+    return [...this.#runs.values()].flatMap(({ warnings }) => warnings)
+  }
+
   /**
    * The kind of a run's task: what its predictions hold.
    * @throws OptionError ERR_OPTION for a run that is not loaded
@@ -103,10 +117,14 @@ export class Predictor {
    * words at white space.
    * @throws OptionError ERR_OPTION for a task that is not loaded; DataError ERR_DATA_ROW; DeviceError ERR_DISPOSED
    */
-  async predict(inputs: readonly (string | PredictInput)[]): Promise<Prediction[]> {
+  async predict(inputs: readonly (string | PredictInput)[], options: PredictOptions = {}): Promise<Prediction[]> {
+    checkKeys('predict', options, ['places'])
     if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'the predictor has been disposed and cannot be used')
     if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts or inputs', inputs)
-    const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, i + 1))
+    const { places = inputs.map((_, i) => ({ row: i + 1 })) } = options
+    if (!Array.isArray(places) || places.length !== inputs.length)
+      throw wrongOption('places', `a list as long as that of the inputs, ${inputs.length}`, places)
+    const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, (places as Place[])[i]!))
     return this.#inTurn(() => this.#judge(asked))
   }
 
@@ -143,11 +161,10 @@ export class Predictor {
     return result
   }
 
-  #readInput(input: string | PredictInput, row: number): AskedExample {
-    const place = { row }
+  #readInput(input: string | PredictInput, place: Place): AskedExample {
     const { task: name = this.#onlyTask(), ...values } =
       typeof input === 'string' ? { text: input, task: undefined } : (objectRow(input, place).values as PredictInput)
-    const { task, record } = this.#run(name, row)
+    const { task, record } = this.#run(name, place)
     const { fields } = taskFamily(task.kind)
     const split = fields.words && 'text' in values && typeof values.text === 'string'
     const given = split ? { tokens: values.text.split(/\s+/).filter((word) => word !== '') } : values
@@ -156,10 +173,10 @@ export class Predictor {
     return { run: name, example }
   }
 
-  #run(name: string, row?: number): OpenRun {
+  #run(name: string, place?: Place): OpenRun {
     const run = this.#runs.get(name)
     if (run) return run
-    const where = row === undefined ? '' : `row ${row}: `
+    const where = place === undefined ? '' : `${describePlace(place)}: `
     throw new OptionError(
       'ERR_OPTION',
       `${where}no run "${name}" is loaded; there are ${this.tasks.join(', ')}${hint(name, this.tasks)}`,

@@ -20,6 +20,11 @@ export function wrongRecordField(record: Fields): string | undefined {
   return firstWrong(checks)
 }
 
+/** The first field of the result of a finished run that is missing or has a wrong type. */
+export function wrongResultField({ best, throughput }: Fields): string | undefined {
+  return firstWrong({ best: isBest(best), throughput: isObject(throughput) })
+}
+
 /** The first field of a checkpoint's position that is missing or has a wrong type. */
 export function wrongPositionField({ epoch, step, current, history, best, spent }: Fields): string | undefined {
   const hasNumbers = (value: unknown, names: readonly string[]) =>
@@ -29,7 +34,8 @@ export function wrongPositionField({ epoch, step, current, history, best, spent 
     step: isCount(step),
     current: current === undefined || hasNumbers(current, ['steps', 'lossSum', 'seconds']),
     history: Array.isArray(history),
-    best: best === undefined || (isObject(best) && isCount(best['epoch']) && isObject(best['metrics'])),
+    // Of epochs that have ended one is the best.
+    best: (best === undefined && epoch === 0) || isBest(best),
     spent: hasNumbers(spent, ['steps', 'rows', 'tokens', 'milliseconds']),
   })
 }
@@ -55,6 +61,10 @@ function dataChecks(data: unknown): Readonly<Record<string, boolean>> {
 
 function firstWrong(checks: Readonly<Record<string, boolean>>): string | undefined {
   return Object.keys(checks).find((name) => !checks[name])
+}
+
+function isBest(value: unknown): boolean {
+  return isObject(value) && isCount(value['epoch']) && isObject(value['metrics'])
 }
 
 function isObject(value: unknown): value is Fields {

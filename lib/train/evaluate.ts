@@ -6,6 +6,7 @@ import { checkKeys, wrongOption } from '../options.js'
 import { checkColumns, checkSignal, checkSource } from './data_options.js'
 import { fitRowsToModel } from './model_input.js'
 import { openRun, type OpenRunOptions } from './open_run.js'
+import type { Warning } from './progress.js'
 import { scoreRows } from './score.js'
 
 /** Options of `evaluate()`. */
@@ -26,6 +27,8 @@ export interface Evaluation {
   readonly loss: number
   /** Rows that were cut to the length of training. */
   readonly truncated: number
+  /** WARN_RUN_UNFINISHED where the training is not at its end; mostly none. */
+  readonly warnings: readonly Warning[]
 }
 
 /**
@@ -39,13 +42,13 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   checkSource('data', data)
   checkColumns(columns)
   checkSignal(signal)
-  const { record, task, backbone: loaded, model } = await openRun(run, { backbone, device, threads })
+  const { record, task, backbone: loaded, model, warnings } = await openRun(run, { backbone, device, threads })
   try {
     const examples = await readExamples(data, { columns, fields: taskFamily(task.kind).fields })
     checkPairs(examples, record.options.pair, 'the data it was trained on')
     const dataset = await makeDataset(examples, task, await loaded.tokenizer(), record.options.maxLength)
     const { metrics, loss } = await scoreRows(model, task, fitRowsToModel(dataset, loaded), signal)
-    return { metrics, rows: examples.length, loss, truncated: dataset.truncated }
+    return { metrics, rows: examples.length, loss, truncated: dataset.truncated, warnings }
   } finally {
     await model.dispose()
   }

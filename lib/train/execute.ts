@@ -2,7 +2,7 @@
 
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { OnnxAdaptersError } from '../errors.js'
+import { OnnxAdaptersError, RunError } from '../errors.js'
 import { readProgress, type Earlier } from './earlier.js'
 import { writeCheckpoint } from './checkpoint.js'
 import { CheckpointPace } from './checkpoint_pace.js'
@@ -13,9 +13,11 @@ import { claimOutput, type Claim } from './output.js'
 import type { ParameterCount, ProgressListener } from './progress.js'
 import { countParameters, identify, startRecord, type Prepared } from './record.js'
 import {
+  blameFile,
   currentVersions,
   finishRun,
   readAdapter,
+  readResult,
   runFiles,
   writeRecord,
   type Parameters,
@@ -56,13 +58,14 @@ export async function execute(prepared: Prepared, emit: ProgressListener): Promi
 
 /** The result of a run that is finished already. */
 async function giveResult(output: string, record: RunRecord, emit: ProgressListener): Promise<TrainResult> {
+  const { best, throughput } = readResult(output, record)
   await readAdapter(output, record)
   // A process killed between its last two acts has left the checkpoint.
   await rm(join(output, runFiles.checkpoint), { force: true })
   const message = `${output}: this run is finished; its result is given back, and nothing is trained`
   emit({ kind: 'warning', code: 'WARN_RESUME_COMPLETE', message })
-  const { best, history, parameters, throughput } = record
-  return { output, best: best!, history, parameters, throughput: throughput! }
+  const { history, parameters } = record
+  return { output, best, history, parameters, throughput }
 }
 
 function tellResume(output: string, { device }: Prepared, earlier: Earlier | undefined, emit: ProgressListener): void {
@@ -147,7 +150,7 @@ class Execution {
       })
       await this.log.commit()
       await this.claim.check()
-      await finishRun(output, { ...this.record, status: 'complete', history, best, throughput }, this.best!)
+      await finishRun(output, { ...this.record, status: 'complete', history, best, throughput }, this.bestTensors())
       return { output, best, history, parameters, throughput }
     } catch (error) {
       await this.tellStop(error)
@@ -155,12 +158,19 @@ class Execution {
     }
   }
 
+  /** Kept with the epoch that is the best, or read from the checkpoint that names it. */
+  private bestTensors(): Parameters {
+    if (this.best) return this.best
+    const file = join(this.prepared.output, runFiles.checkpoint)
+    throw new RunError('ERR_RUN_FILE', `${file}: lacks the tensors of the best epoch that it names`, { file })
+  }
+
   /** Puts model, best tensors and log into the state of the checkpoint. */
   private async restore(earlier: Earlier | undefined): Promise<void> {
     const { output, trainer } = this.prepared
     const checkpoint = earlier?.checkpoint
     if (checkpoint) {
-      await trainer.writeState(checkpoint.state)
+      await blameFile(join(output, runFiles.checkpoint), () => trainer.writeState(checkpoint.state))
       this.kept = checkpoint.position
       if (checkpoint.position.best) this.best = checkpoint.best
     }

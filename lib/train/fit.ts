@@ -1,4 +1,4 @@
-import { TrainError } from '../errors.js'
+import { RunError, TrainError } from '../errors.js'
 import type { Dataset } from '../data/dataset.js'
 import type { Scores, Target, Task } from '../data/tasks/index.js'
 import { isBetter } from '../metrics/direction.js'
@@ -112,7 +112,10 @@ export const beginning: FitState = { epoch: 0, step: 0, history: [], spent: noth
 export async function fit(options: FitOptions): Promise<FitResult> {
   let state = options.start ?? beginning
   while (!isFinished(state, options)) state = await finishEpoch(await trainEpoch(state, options), options)
-  return { ...state, best: state.best!, throughput: throughputOf(state.spent) }
+  const { best } = state
+  // Unless it went on from a state that says so, which no checkpoint may.
+  if (!best) throw new RunError('ERR_RUN_FILE', 'all epochs are done, but none of them is the best', { field: 'best' })
+  return { ...state, best, throughput: throughputOf(state.spent) }
 }
 
 /** Steps of the whole training. */

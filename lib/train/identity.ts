@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { TaskRecord } from '../data/tasks/index.js'
+import { taskOptionNames, type TaskRecord } from '../data/tasks/index.js'
 import { RunError } from '../errors.js'
 import { show } from '../options.js'
 import type { RunOptions } from './run.js'
@@ -54,21 +54,30 @@ export function identifyData({ inputIds, tokenTypeIds, targets, examples = [] }:
  * `{ name, expected, got }`
  */
 export function refuseOther(folder: string, recorded: RunIdentity, given: RunIdentity): void {
-  const refuse = (code: string, what: string, differences: readonly Difference[], advice: string) => {
-    const list = differences.map(({ name, expected, got }) => `${name} was ${word(expected)}, is now ${word(got)}`)
+  const refuse = (
+    code: string,
+    what: string,
+    differences: readonly Difference[],
+    advice: string,
+    call: (name: string) => string = (name) => name,
+  ) => {
+    const list = differences.map(
+      ({ name, expected, got }) => `${call(name)} was ${word(expected)}, is now ${word(got)}`,
+    )
     return new RunError(code, `${folder}: cannot go on with this run: ${what}: ${list.join('; ')}. ${advice}`, {
       file: folder,
       differences,
     })
   }
-  const fresh = 'or start anew with "overwrite"'
+  const fresh = 'or start anew by option "overwrite"'
   if (recorded.backbone !== given.backbone) {
     const difference = { name: 'its sha256', expected: recorded.backbone, got: given.backbone }
     throw refuse('ERR_RUN_BACKBONE', 'its backbone is another file', [difference], `Give the one of then, ${fresh}`)
   }
   const options = differencesOf(recorded.options, given.options).filter(({ name }) => name !== 'pair')
   if (options.length > 0) {
-    throw refuse('ERR_RUN_OPTIONS', 'options differ', options, `Give those of then, ${fresh}`)
+    const differing = options.map((each) => ({ ...each, name: optionName(each.name) }))
+    throw refuse('ERR_RUN_OPTIONS', 'options differ', differing, `Give those of then, ${fresh}`, callOption)
   }
   // A label more, or another range of values, comes from the data too.
   const data = [
@@ -76,8 +85,23 @@ export function refuseOther(folder: string, recorded: RunIdentity, given: RunIde
     ...differencesOf({ task: recorded.task }, { task: given.task }),
   ]
   if (data.length > 0) {
-    throw refuse('ERR_RUN_DATA', 'its data or labels have changed', data, `Give the data of then, ${fresh}`)
+    throw refuse('ERR_RUN_DATA', 'its data or labels have changed', data, `Give the data of then, ${fresh}`, callTask)
   }
+}
+
+/** What the record has in the optimizer is asked for beside it. */
+function optionName(name: string): string {
+  return name.replace(/^optimizer\.(?=weightDecay$|clipNorm$)/, '')
+}
+
+function callOption(name: string): string {
+  return `option "${name}"`
+}
+
+/** Labels are found in the data or given as an option; ranges of values are only found. */
+function callTask(name: string): string {
+  const part = name.replace(/^task\./, '')
+  return name !== part && (part === 'kind' || taskOptionNames.includes(part)) ? callOption(name) : name
 }
 
 interface Difference {

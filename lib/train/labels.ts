@@ -1,11 +1,8 @@
 import { DataError } from '../errors.js'
-import type { TaskKind } from '../heads/define.js'
+import { ignoredLabel, type TaskKind } from '../kinds.js'
 
 /** classification, regression `number[]`; multilabel `number[][]` of 0/1; span `[start, end][]`; token `number[][]`. */
 export type Labels = ArrayLike<number | ArrayLike<number>>
-
-/** A token that does not count. */
-const ignored = -100
 
 /**
  * The labels of a batch as its loss reads them: i32 or f32, flat.
@@ -57,18 +54,29 @@ export function packLabels(
     }
     case 'token': {
       const flat = flatten(labels, cu, lengthOf)
+      if (flat.every((label) => label === ignoredLabel)) throw noneCounts(rows, outputs)
       return Int32Array.from(flat, (label, i) =>
         check(
           label,
           cu.findLastIndex((start) => start <= i),
-          label === ignored || isIndex(label, outputs),
-          `a class from 0 to ${outputs - 1}, or ${ignored}`,
+          label === ignoredLabel || isIndex(label, outputs),
+          `a class from 0 to ${outputs - 1}, or ${ignoredLabel}`,
         ),
       )
     }
     default:
       return kind satisfies never
   }
+}
+
+/** A loss of nothing would be 0, as if all were learnt. */
+function noneCounts(rows: number, outputs: number): DataError {
+  const expected = `a class from 0 to ${outputs - 1} for some token`
+  return new DataError(
+    'ERR_DATA_LABEL',
+    `all labels of the ${rows} rows are ${ignoredLabel}, so none counts; expected ${expected}`,
+    { field: 'labels', got: ignoredLabel, expected },
+  )
 }
 
 function flatten(labels: Labels, cu: Int32Array, widthOf: (row: number) => number): number[] {

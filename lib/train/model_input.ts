@@ -1,6 +1,8 @@
 import type { Backbone } from '../backbone/backbone.js'
 import type { EncodedRows } from '../data/dataset.js'
+import type { Tokenizer } from '../data/tokenize.js'
 import { OptionError } from '../errors.js'
+import type { TaskKind } from '../kinds.js'
 import { encoderLimits } from './batch.js'
 
 /** Tokens a row gets unless another number is asked for. */
@@ -23,6 +25,25 @@ export function chooseMaxLength(asked: number | undefined, backbone: Backbone): 
       expected: positions,
     },
   )
+}
+
+/**
+ * Refuses a length that leaves no room for one token of each text: nothing could be learnt of special tokens alone. A
+ * span task judges each row for itself too, since questions are of different lengths.
+ * @param pair true where a row is two texts
+ * @throws OptionError ERR_OPTION naming the smallest length
+ */
+export function checkRoom(maxLength: number, kind: TaskKind, pair: boolean, tokenizer: Tokenizer): void {
+  const texts = pair || kind === 'span' ? 2 : 1
+  const special = tokenizer.specialTokens(texts === 2)
+  const smallest = special + texts
+  if (maxLength >= smallest) return
+  const room = `room for ${special} special tokens and one token ${texts === 2 ? 'of each text' : 'of the text'}`
+  throw new OptionError('ERR_OPTION', `option "maxLength" must be of at least ${smallest}, ${room}, not ${maxLength}`, {
+    option: 'maxLength',
+    got: maxLength,
+    expected: smallest,
+  })
 }
 
 /**

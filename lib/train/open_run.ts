@@ -8,7 +8,9 @@ import { BackboneError, OptionError, RunError } from '../errors.js'
 import { checkNumber, wrongOption } from '../options.js'
 import { resolveDevice, resolveThreads } from '../runtime/device.js'
 import { readCheckpoint } from './checkpoint.js'
-import { readAdapter, readRecord, runFiles, type Parameters, type RunRecord } from './run.js'
+import type { FitState } from './fit.js'
+import type { Warning } from './progress.js'
+import { blameFile, readAdapter, readRecord, runFiles, type Parameters, type RunRecord } from './run.js'
 import { TaskModel } from './task_model.js'
 import type { TrainerOptions } from './trainer_options.js'
 
@@ -25,11 +27,13 @@ export interface OpenRun {
   readonly task: Task
   readonly backbone: Backbone
   readonly model: TaskModel
+  /** WARN_RUN_UNFINISHED of a training that is not at its end. */
+  readonly warnings: readonly Warning[]
 }
 
 /**
  * Loads a run: its backbone, which must be the very file it was trained on, and its trained tensors (of a training that
- * was stopped: those of its best epoch so far).
+ * was stopped: those of its best epoch so far, or of now where no epoch has ended, with a warning).
  * @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_*; DeviceError
  */
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
@@ -40,7 +44,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   resolveDevice(options.device)
   const record = await readRecord(folder)
   const task = await blameRecord(folder, () => checkRecord(record))
-  const tensors = await readTensors(folder, record)
+  const { tensors, file, warnings } = await readTensors(folder, record)
   const { backbone: chosen = record.backbone.path, device, threads } = options
   const backbone =
     typeof chosen === 'string' ? await loadRecorded(folder, record, chosen, options.backbone !== undefined) : chosen
@@ -65,12 +69,12 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     }),
   )
   try {
-    await model.setParameters(tensors)
+    await blameFile(file, () => model.setParameters(tensors))
   } catch (error) {
     await model.dispose()
     throw error
   }
-  return { record, task, backbone, model }
+  return { record, task, backbone, model, warnings }
 }
 
 /** The task of a record, once what else is read of it has been checked. @throws OptionError ERR_OPTION */
@@ -98,18 +102,39 @@ async function blameRecord<T>(folder: string, build: () => T | Promise<T>): Prom
   }
 }
 
+/** Trained tensors, the file that they are from, and what is to be known of them. */
+interface KeptTensors {
+  readonly tensors: Parameters
+  readonly file: string
+  readonly warnings: readonly Warning[]
+}
+
 /** Of a run under way, the newest checkpoint; it may come to its end while we look. */
-async function readTensors(folder: string, record: RunRecord): Promise<Parameters> {
-  if (record.status === 'complete') return readAdapter(folder, record)
+async function readTensors(folder: string, record: RunRecord): Promise<KeptTensors> {
+  if (record.status === 'complete')
+    return { tensors: await readAdapter(folder, record), file: join(folder, runFiles.adapter), warnings: [] }
   const file = join(folder, runFiles.checkpoint)
-  if (existsSync(file)) return (await readCheckpoint(folder)).best
+  if (existsSync(file)) {
+    const { best, position } = await readCheckpoint(folder)
+    return { tensors: best, file, warnings: [unfinished(folder, position)] }
+  }
   const now = await readRecord(folder)
-  if (now.status === 'complete') return readAdapter(folder, now)
+  if (now.status === 'complete') return readTensors(folder, now)
   throw new RunError(
     'ERR_RUN_MISSING',
-    `${folder}: this run was stopped, or is, before its first checkpoint: go on with it by train with "resume"`,
+    `${folder}: this run was stopped, or is, before its first checkpoint: go on with it by train with option "resume"`,
     { file },
   )
+}
+
+function unfinished(folder: string, { best, step }: FitState): Warning {
+  const what = best
+    ? `what is used is its epoch ${best.epoch}, the best so far`
+    : step > 0
+      ? `it came to an end before its first epoch ended, after step ${step} of it: its parameters are hardly trained`
+      : 'it came to an end before its first step: its parameters are untrained'
+  const message = `${folder}: this run is not finished; ${what}. Train with option "resume" goes on with it`
+  return { code: 'WARN_RUN_UNFINISHED', message }
 }
 
 /** The backbone where it lay; where it is not there any more, one that has a name of the hub is found or brought again. */
@@ -119,7 +144,7 @@ async function loadRecorded(folder: string, record: RunRecord, path: string, ask
   const lost = (cause: unknown, more: string) =>
     new RunError(
       'ERR_RUN_BACKBONE',
-      `${folder}: its backbone "${name}" is not at ${path} any more${more}; say where it is with "backbone"`,
+      `${folder}: its backbone "${name}" is not at ${path} any more${more}; say where it is by option "backbone"`,
       { file: path, name },
       { cause },
     )

@@ -85,8 +85,11 @@ async function checkContent(folder: string, mode: OutputMode): Promise<void> {
     mode === 'resume'
       ? ['holds no run to go on with, but other files', 'choose another output']
       : isRun
-        ? ['holds a run', 'choose another output, overwrite it, or resume it']
-        : ['exists and is not empty', 'choose another output, or overwrite']
+        ? [
+            'holds a run',
+            'choose another output, replace it by option "overwrite", or go on with it by option "resume"',
+          ]
+        : ['exists and is not empty', 'choose another output, or write beside what is there by option "overwrite"']
   throw new OptionError('ERR_OUTPUT_EXISTS', `${folder} ${what}; ${advice}`, {
     option: 'output',
     got: folder,

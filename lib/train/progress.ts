@@ -46,7 +46,14 @@ export type ProgressEvent =
     }
   /** On disk; `epoch` is the one under way, or the one that has just ended. */
   | { readonly kind: 'checkpoint'; readonly epoch: number; readonly step: number }
-  | { readonly kind: 'warning'; readonly code: string; readonly message: string }
+  | ({ readonly kind: 'warning' } & Warning)
+
+/** What went on, but should be known. */
+export interface Warning {
+  /** `WARN_*`, stable. */
+  readonly code: string
+  readonly message: string
+}
 
 export type ProgressListener = (event: ProgressEvent) => void
 

@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TaskRecord } from '../data/tasks/index.js'
-import { RunError } from '../errors.js'
+import { OptionError, RunError } from '../errors.js'
 import { writeAtomic } from '../formats/atomic.js'
 import { decodeSafetensors, encodeSafetensors, toFloats, type FloatTensor } from '../formats/safetensors.js'
 import { packageVersion } from '../version.js'
-import { wrongRecordField } from './check_record.js'
+import { wrongRecordField, wrongResultField } from './check_record.js'
 import type { EpochRecord, BestEpoch, Throughput } from './fit.js'
 import type { RunData } from './identity.js'
 import type { ParameterCount } from './progress.js'
@@ -140,14 +140,23 @@ export async function readRecord(folder: string): Promise<RunRecord> {
       },
     )
   }
-  const field = wrongRecordField({ ...record })
-  if (field !== undefined) {
-    throw new RunError('ERR_RUN_RECORD', `${file}: damaged: its "${field}" is missing or of a wrong type`, {
-      file,
-      field,
-    })
-  }
+  refuseField(file, wrongRecordField({ ...record }))
   return record as RunRecord
+}
+
+/** What a finished run has come to. @throws RunError ERR_RUN_RECORD where its record does not say it */
+export function readResult(folder: string, record: RunRecord): { best: BestEpoch; throughput: Throughput } {
+  refuseField(join(folder, runFiles.record), wrongResultField({ ...record }))
+  const { best, throughput } = record as RunRecord & { best: BestEpoch; throughput: Throughput }
+  return { best, throughput }
+}
+
+function refuseField(file: string, field: string | undefined): void {
+  if (field === undefined) return
+  throw new RunError('ERR_RUN_RECORD', `${file}: damaged: its "${field}" is missing or of a wrong type`, {
+    file,
+    field,
+  })
 }
 
 /**
@@ -173,6 +182,16 @@ export async function readAdapter(folder: string, record: RunRecord): Promise<Ma
   }
   const { tensors } = decodeSafetensors(bytes, file)
   return new Map([...tensors].map(([name, tensor]) => [name, { shape: tensor.shape, data: toFloats(name, tensor) }]))
+}
+
+/** Hands tensors of a file over to a model: what it cannot take is the file's fault, not the caller's. */
+export async function blameFile(file: string, take: () => Promise<void>): Promise<void> {
+  try {
+    await take()
+  } catch (cause) {
+    if (!(cause instanceof OptionError)) throw cause
+    throw new RunError('ERR_RUN_FILE', `${file}: ${cause.message}`, { ...cause.details, file }, { cause })
+  }
 }
 
 /**

@@ -100,8 +100,8 @@ export class TaskModel {
 
   /**
    * Replaces tensors by name; those not in the map stay.
-   * @throws {OptionError} ERR_OPTION for an unknown name or size, and then nothing changes; {DeviceError} ERR_BUSY while
-   * a call that computes or changes is not finished
+   * @throws {OptionError} ERR_OPTION for an unknown name or size, or a value that is not finite, and then nothing
+   * changes; {DeviceError} ERR_BUSY while a call that computes or changes is not finished
    */
   async setParameters(tensors: ReadonlyMap<string, Pick<Tensor, 'data'> & Partial<Tensor>>): Promise<void> {
     const { session, layout } = this.#opened

@@ -25,7 +25,7 @@ function checkTensor(name: string, tensor: Pick<Tensor, 'data'> & Partial<Tensor
 
 /**
  * Writes tensors into their places of a flat buffer; those not given stay.
- * @throws {OptionError} ERR_OPTION for a name that is not there or data of another size
+ * @throws {OptionError} ERR_OPTION for a name that is not there, data of another size, or a value that is not finite
  */
 export function packTensors(
   flat: Float32Array,
@@ -55,6 +55,20 @@ export function packTensors(
         },
       )
     }
+    checkFinite(name, data)
     flat.set(data, view.offset)
   }
+}
+
+/** One value that is no number would make every output one. */
+function checkFinite(name: string, data: Float32Array): void {
+  const index = data.findIndex((value) => !Number.isFinite(value))
+  if (index < 0) return
+  const got = data[index]
+  throw new OptionError('ERR_OPTION', `tensor "${name}" must hold finite numbers, but its value ${index} is ${got}`, {
+    option: name,
+    index,
+    got,
+    expected: 'finite numbers',
+  })
 }

@@ -2,11 +2,12 @@ import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
 import { checkPairs, isPair, makeDataset } from '../data/dataset.js'
 import { readExamples } from '../data/readers/index.js'
-import { taskFamily, type TaskKind } from '../data/tasks/index.js'
+import { taskFamily } from '../data/tasks/index.js'
+import type { TaskKind } from '../kinds.js'
 import { checkChoice } from '../options.js'
 import { resolveDevice } from '../runtime/device.js'
 import { execute, type Prepared, type TrainResult } from './execute.js'
-import { chooseMaxLength, fitRowsToModel } from './model_input.js'
+import { checkRoom, chooseMaxLength, fitRowsToModel } from './model_input.js'
 import { checkOutput } from './output.js'
 import { running, type ProgressListener, type Running } from './progress.js'
 import { resolveTrainOptions, type TrainOptions, type TrainSettings } from './train_options.js'
@@ -75,8 +76,10 @@ async function loadData(
   const read = { columns, fields: family.fields }
   const examples = await readExamples(options.train, { ...read, limit: settings.trainRows })
   const held = options.validation === undefined ? undefined : await readExamples(options.validation, read)
-  if (held) checkPairs(held, isPair(examples), 'the training data')
-  const task = family.fit(settings.task, examples)
+  const pair = isPair(examples)
+  if (held) checkPairs(held, pair, 'the training data')
+  checkRoom(maxLength, settings.task.kind, pair, tokenizer)
+  const task = family.fit(settings.task, examples, (code, message) => emit({ kind: 'warning', code, message }))
   if (settings.metric !== undefined) checkChoice('metric', settings.metric, task.metrics)
   const train = fitRowsToModel(await makeDataset(examples, task, tokenizer, maxLength), backbone)
   const validation = held && fitRowsToModel(await makeDataset(held, task, tokenizer, maxLength), backbone)
@@ -86,7 +89,7 @@ async function loadData(
     const message = `${cut} of ${rows} rows ${describeCut(task.kind, maxLength)}`
     emit({ kind: 'warning', code: 'WARN_TRUNCATED', message })
   }
-  return { task, train, validation, pair: isPair(examples) }
+  return { task, train, validation, pair }
 }
 
 /** What was cut of a row: not the same in each kind of task. */

@@ -3,16 +3,17 @@ import type { AdapterOptions } from '../adapters/houlsby.js'
 import type { Trainable } from '../adapters/trainable.js'
 import { isBackbone, type Backbone } from '../backbone/backbone.js'
 import type { Columns, DataSource } from '../data/example.js'
-import { taskFamily, type TaskKind, type TaskOptions } from '../data/tasks/index.js'
+import { checkTask, type TaskOptions } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
 import { heads } from '../heads/index.js'
+import type { TaskKind } from '../kinds.js'
 import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
 import { checkColumns, checkSignal, checkSource } from './data_options.js'
 import type { OutputMode } from './output.js'
 import { largestFloat } from './optimizer.js'
 import type { ProgressListener } from './progress.js'
 import { schedules, type ScheduleName } from './schedule.js'
-import { resolveTrainerOptions, type TrainerOptions } from './trainer_options.js'
+import { resolveTrainerOptions, trainsAdapters, type TrainerOptions } from './trainer_options.js'
 
 /** Options of `train()`. */
 export interface TrainOptions {
@@ -30,7 +31,7 @@ export interface TrainOptions {
   readonly columns?: Columns
   /** Defaults of a publication; explicit options override. @default none */
   readonly preset?: PresetName
-  /** `false`: no adapters. @default size 64, gelu_tanh, in all layers */
+  /** `false`: no adapters. Refused where `trainable` leaves adapters out. @default size 64, gelu_tanh, in all layers */
   readonly adapter?: AdapterOptions | false
   /** @default ['adapters', 'layerNorm', 'head'] */
   readonly trainable?: Trainable
@@ -154,7 +155,8 @@ export function resolveTrainOptions(options: TrainOptions): TrainSettings {
   const trainer = trainerOptions(options, preset)
   const { task: given = 'classification' } = options
   const task = typeof given === 'object' && given !== null ? given : { kind: given }
-  const metric = checkTask(task, options.metric)
+  const { metrics } = checkTask(task)
+  const metric = options.metric === undefined ? undefined : checkChoice('metric', options.metric, metrics)
   // Adapters, trained parts, optimizer, dropout and the like: the trainer's own rules.
   resolveTrainerOptions({
     ...trainer,
@@ -200,7 +202,8 @@ function trainerOptions(
     threads,
   } = options
   return {
-    adapter: over(preset?.adapter, adapter),
+    // Where no adapters are trained, those of a preset are not asked for.
+    adapter: over(trainsAdapters(trainable) ? preset?.adapter : undefined, adapter),
     head: over<NonNullable<TrainOptions['head']>>(preset?.head, head),
     trainable,
     optimizer: {
@@ -245,12 +248,6 @@ function checkRequired(options: TrainOptions): void {
     throw wrongOption('onProgress', 'a function', onProgress)
 }
 
-function checkTask(task: TaskOptions, metric: string | undefined): string | undefined {
-  const family = taskFamily(task.kind)
-  family.check(task)
-  return metric === undefined ? undefined : checkChoice('metric', metric, family.metrics)
-}
-
 function optionalCount(option: string, value: number | undefined): number | undefined {
   return value === undefined ? undefined : checkNumber(option, value, { least: 1, integer: true })
 }
@@ -261,15 +258,19 @@ function checkMode({ overwrite = false, resume = false, earlyStopping, validatio
   if (overwrite && resume) {
     throw new OptionError(
       'ERR_OPTION',
-      'options "overwrite" and "resume" exclude each other: one starts anew, the other goes on',
+      'option "overwrite" and option "resume" exclude each other: one starts anew, the other goes on',
       { option: 'resume', got: true, expected: 'one of overwrite, resume' },
     )
   }
   if (earlyStopping !== undefined && validation === undefined) {
-    throw new OptionError('ERR_OPTION', 'option "earlyStopping" needs "validation": without it no epoch is better', {
-      option: 'earlyStopping',
-      got: earlyStopping,
-      expected: 'validation',
-    })
+    throw new OptionError(
+      'ERR_OPTION',
+      'option "earlyStopping" needs option "validation": without it no epoch is better',
+      {
+        option: 'earlyStopping',
+        got: earlyStopping,
+        expected: 'validation',
+      },
+    )
   }
 }

@@ -126,7 +126,7 @@ export class Trainer extends TaskModel {
 
   /**
    * Goes on from a state of the same model.
-   * @throws {OptionError} ERR_OPTION where names or sizes differ; {DeviceError} ERR_BUSY
+   * @throws {OptionError} ERR_OPTION where names or sizes differ, or a value is not finite; {DeviceError} ERR_BUSY
    */
   async writeState(state: TrainerState): Promise<void> {
     checkKeys('state', state, ['step', 'parameters', 'moment1', 'moment2'])

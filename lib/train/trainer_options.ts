@@ -4,9 +4,10 @@ import type { DropoutRates } from '../adapters/apply_dropout.js'
 import { trainableParts, type Trainable } from '../adapters/trainable.js'
 import type { Backbone } from '../backbone/backbone.js'
 import { OptionError } from '../errors.js'
-import { pools, taskKinds, type Pool, type TaskKind } from '../heads/define.js'
+import { pools, type Pool } from '../heads/define.js'
 import { heads } from '../heads/index.js'
-import { checkChoice, checkKeys, checkNumber, wrongOption } from '../options.js'
+import { taskKinds, type TaskKind } from '../kinds.js'
+import { checkChoice, checkKeys, checkNumber, show, wrongOption } from '../options.js'
 import { checkDevice, type Device } from '../runtime/device.js'
 import { resolveOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.js'
 
@@ -80,10 +81,11 @@ export function resolveTrainerOptions(options: TrainerOptions): ResolvedModel {
   checkChoice('precision', precision, ['auto', 'float32'])
   const trainable = resolveTrainable(options.trainable)
   const adapter = resolveAdapter(options.adapter)
+  refuseUntrained(options.adapter, trainable)
   return {
     ...resolveTask(task),
     // Without adapters to train there is nothing to insert: training all or the top layers is another method.
-    adapter: Array.isArray(trainable) && trainable.includes('adapters') ? adapter : false,
+    adapter: trainsAdapters(trainable) ? adapter : false,
     trainable,
     pool: checkChoice('head.pool', head.pool ?? 'cls', pools),
     headStd: checkNumber('head.initialStd', head.initialStd ?? headStd, { least: 0 }),
@@ -133,6 +135,31 @@ function resolveAdapter(adapter: AdapterOptions | false = {}): Required<AdapterO
   }
 }
 
+/** True where adapters are among what is trained; what is no such option is for the checks to refuse. */
+export function trainsAdapters(trainable: Trainable = trainableParts): boolean {
+  return Array.isArray(trainable) && trainable.includes('adapters')
+}
+
+/** Options of adapters ask for some, and what is trained may leave them out. */
+function refuseUntrained(adapter: AdapterOptions | false = {}, trainable: Trainable): void {
+  if (trainsAdapters(trainable)) return
+  const given = Object.entries(adapter).flatMap(([key, value]) => (value === undefined ? [] : [`adapter.${key}`]))
+  if (given.length === 0) return
+  const names = given.map((name) => `option "${name}"`).join(' and ')
+  const [are, them] = given.length === 1 ? ['is', 'it'] : ['are', 'them']
+  throw new OptionError(
+    'ERR_OPTION',
+    `option "trainable" is ${describeTrainable(trainable)}, which trains no adapters, but ${names} ${are} given: ` +
+      `leave ${them} out, or add adapters to option "trainable"`,
+    { option: given[0], got: trainable, expected: 'adapters among what is trained' },
+  )
+}
+
+function describeTrainable(trainable: Trainable): string {
+  if (typeof trainable === 'string') return show(trainable)
+  return 'topLayers' in trainable ? `{ topLayers: ${trainable.topLayers} }` : trainable.join(', ')
+}
+
 function resolveTrainable(trainable: Trainable = trainableParts): Trainable {
   if (trainable === 'all') return trainable
   if (Array.isArray(trainable)) {
@@ -167,7 +194,7 @@ export function refuseNothingTrained(count: number, model: ResolvedModel): void 
   if (count > 0) return
   throw new OptionError(
     'ERR_OPTION',
-    'nothing would be trained: "adapter" is false and "trainable" names nothing else',
+    'nothing would be trained: there are no adapters, and option "trainable" names nothing else',
     {
       option: 'trainable',
       got: model.trainable,

@@ -111,19 +111,44 @@ const models: Readonly<Record<string, { spoil: Spoil; error: RegExp }>> = {
 
 const options: Readonly<Record<string, { flags: readonly string[]; error: RegExp }>> = {
   'an unknown option': { flags: ['--learning-rat', '1'], error: /--learning-rat.*\n.*Did you mean --learning-rate/ },
-  'an adapter of size 0': { flags: ['--adapter-size', '0'], error: /ERR_OPTION: .*adapter\.size.*at least 1.*not 0/ },
-  'a learning rate of 0': { flags: ['--learning-rate', '0'], error: /ERR_OPTION: .*learningRate.*above 0.*not 0/ },
+  'an adapter of size 0': {
+    flags: ['--adapter-size', '0'],
+    error: /ERR_OPTION: --adapter-size must be .*at least 1.*not 0/,
+  },
+  'a learning rate of 0': {
+    flags: ['--learning-rate', '0'],
+    error: /ERR_OPTION: --learning-rate must be .*above 0.*not 0/,
+  },
   'a negative learning rate': {
     flags: ['--learning-rate', '-1'],
-    error: /ERR_OPTION: .*learningRate.*above 0.*not -1/,
+    error: /ERR_OPTION: --learning-rate .*above 0.*not -1/,
   },
   'a learning rate of NaN': { flags: ['--learning-rate', 'NaN'], error: /--learning-rate.*'NaN' is invalid/ },
   'a learning rate in words': { flags: ['--learning-rate', 'fast'], error: /--learning-rate.*Expected a number/ },
-  'rows longer than the model': { flags: ['--max-length', '17'], error: /ERR_OPTION: .*maxLength.*at most 16.*not 17/ },
-  'a pooler of a file without one': { flags: ['--pool', 'pooler'], error: /ERR_OPTION: .*holds no pooler/ },
+  'rows longer than the model': {
+    flags: ['--max-length', '17'],
+    error: /ERR_OPTION: --max-length .*at most 16.*not 17/,
+  },
+  'a pooler of a file without one': { flags: ['--pool', 'pooler'], error: /ERR_OPTION: --pool is .*holds no pooler/ },
   'a place that has no dropout': { flags: ['--dropout', 'hiden=0.1'], error: /ERR_OPTION: .*did you mean "hidden"/ },
-  'a part that cannot be trained': { flags: ['--trainable', 'adapters,norm'], error: /ERR_OPTION: .*trainable/ },
-  'a layer that the model lacks': { flags: ['--adapter-layers', '0,7'], error: /ERR_OPTION: .*layer 7/ },
+  'a place of dropout that is like none': {
+    flags: ['--dropout', 'foo=1'],
+    error: /ERR_OPTION: dropout: unknown option "foo"; expected hidden, attention, head/,
+  },
+  'dropout in words': { flags: ['--dropout', 'much'], error: /--dropout.*a number, or hidden=/ },
+  'a part that cannot be trained': { flags: ['--trainable', 'adapters,norm'], error: /ERR_OPTION: --trainable/ },
+  'an adapter that would not be trained': {
+    flags: ['--trainable', 'all', '--adapter-size', '4'],
+    error: /ERR_OPTION: --trainable .*--adapter-size .*leave it out/,
+  },
+  'an adapter, and none': {
+    flags: ['--no-adapter', '--adapter-size', '4', '--adapter-layers', '0'],
+    error: /ERR_OPTION: --no-adapter and --adapter-size, --adapter-layers contradict each other/,
+  },
+  'a layer that the model lacks': {
+    flags: ['--adapter-layers', '0,7'],
+    error: /ERR_OPTION: --adapter-layers .*layer 7/,
+  },
   'a device that is not known': { flags: ['--device', 'gpu'], error: /ERR_OPTION: .*device.*auto, cpu, cuda.*"gpu"/ },
 }
 

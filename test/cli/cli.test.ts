@@ -49,6 +49,15 @@ test('wrong usage is exit 2, help is 0', async (t) => {
   }
   t.regex((await cli(['trian'])).stderr, /Did you mean train\?/)
   t.regex((await cli(['evaluate', 'x', '--data', 'y', '--bacbone', 'z'])).stderr, /Did you mean --backbone\?/)
+  for (const flag of ['--learning-rate', '--learning-rate=1']) {
+    const { code, stderr } = await cli(['evaluate', 'x', '--data', 'y', flag])
+    t.is(code, 2)
+    t.regex(stderr, /^error: option '--learning-rate' belongs to train, not to evaluate\n/)
+  }
+  t.regex(
+    (await cli(['doctor', '--threads', '1'])).stderr,
+    /'--threads' belongs to train, evaluate, predict, bench, not/,
+  )
 })
 
 test('doctor', async (t) => {
@@ -130,8 +139,23 @@ test('train, evaluate, predict', async (t) => {
 
   await writeFiles(folder, { 'texts.txt': `${texts[1]}\n` })
   t.regex((await cli(['predict', run, '--input', join(folder, 'texts.txt')])).stdout, /^blue\t/)
-  t.is((await cli(['predict', run])).code, 2)
-  t.is((await cli(['predict', join(folder, 'absent'), 'text'])).code, 1)
+  const usage = async (code: number, message: RegExp, ...args: string[]) => {
+    const outcome = await cli(['predict', ...args])
+    t.is(outcome.code, code, outcome.stderr)
+    t.is(outcome.stdout, '')
+    t.regex(outcome.stderr, message)
+  }
+  await usage(2, /no texts: give them after the run, or --input/, run)
+  await usage(1, /absent: not the folder of a run: no run\.json in it; predict takes/, join(folder, 'absent'), 'text')
+  await usage(1, /colour: not the folder of a run.*did you mean ".*colours"\?/, join(folder, 'colour'), 'text')
+  await usage(2, /hi: not the folder of a run.*predict takes the folder of a run first, then texts/, 'hi')
+  await usage(2, /"red" is no folder of a run.*leave it out, or --input/, run, 'red', '--input', dev)
+  const doubtful = await cli(['predict', run, join(folder, 'colour'), 'red'])
+  t.is(doubtful.code, 0)
+  t.regex(
+    doubtful.stderr,
+    /^warning: ".*colour" is no folder of a run, and is taken for a text; did you mean ".*colours"\?\n$/,
+  )
 
   const file = join(run, 'run.json')
   await writeFile(file, (await readFile(file, 'utf8')).replace('"size": 8', '"size": 0'))

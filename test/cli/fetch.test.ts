@@ -150,7 +150,7 @@ test('train takes a name, and its run finds the backbone again', async (t) => {
   await hub.stop()
   const lost = await cli('evaluate', run, '--data', data)
   t.is(lost.code, 1)
-  t.regex(lost.stderr, /ERR_RUN_BACKBONE.*"some\/tiny" is not at .*ECONNREFUSED.*say where it is with "backbone"/)
+  t.regex(lost.stderr, /ERR_RUN_BACKBONE.*"some\/tiny" is not at .*ECONNREFUSED.*say where it is by --backbone/)
   const told = await cli('evaluate', run, '--data', data, '--backbone', join(folder, 'elsewhere', 'tiny'))
   t.is(told.code, 0, told.stderr)
 })

@@ -7,6 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { resumeCommand } from '../../lib/cli/interrupt.js'
+import { describeKept } from '../../lib/cli/train.js'
 import { asTsv, colourRows, temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
 import { outcomeOf, readJson } from '../support/training.js'
 
@@ -134,4 +135,10 @@ test('the command to go on', (t) => {
   t.is(resumeCommand(given, '/project/node_modules/.bin/onnx-adapters'), `npx onnx-adapters ${words}`)
   t.is(resumeCommand(given, join(process.cwd(), 'dist', 'main.js')), `node ${join('dist', 'main.js')} ${words}`)
   t.is(resumeCommand(given, '/else where/main.js'), `node '/else where/main.js' ${words}`)
+})
+
+test('how much is on disk', (t) => {
+  t.is(describeKept(0), 'the start of a training, before its first step')
+  t.is(describeKept(1), 'the one step done so far')
+  t.is(describeKept(1440), 'all 1,440 steps done so far')
 })

@@ -2,8 +2,10 @@
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import test, { type ExecutionContext } from 'ava'
+import { train } from '../../lib/index.js'
 import { cli } from '../support/cli.js'
 import { temporaryFolder, tinyBackbone, writeFiles } from '../support/folder.js'
+import { abortAt, prepareTraining } from '../support/training.js'
 
 const small = '--adapter-size 8 --batch-size 8 --learning-rate 1e-2 --epochs 30 --dropout 0 --threads 1 --quiet'.split(
   ' ',
@@ -132,6 +134,10 @@ test('pairs', async (t) => {
   const one = await cli(['predict', run, 'the red bird'])
   t.is(one.code, 1)
   t.regex(one.stderr, /one text a row, expected two texts as in the data that "run" was trained on/)
+  t.regex(one.stderr, /ERR_DATA_ROW: text 1: /)
+  const piped = await cli(['predict', run, '--input', '-'], 'the red bird\ta cat\n'.repeat(300) + 'a bird\n')
+  t.is(piped.code, 1)
+  t.regex(piped.stderr, /ERR_DATA_ROW: standard input, line 301: one text a row/)
   const typed = await cli(['predict', run, '--input', '-'], 'the red bird\ta cat\n')
   t.regex(typed.stdout, /^(cat|dog)\t0\.\d{4}\tthe red bird\ta cat\n$/)
 })
@@ -165,7 +171,39 @@ test('bad data is exit 1 with file and line, a bad option exit 2', async (t) => 
     '--task',
     'regression',
   )
-  await fails(2, /"labels"/, 'b.jsonl', '--task', 'regression', '--labels', 'a,b')
-  await fails(2, /labelSeparator/, 'b.jsonl', '--label-separator', ';')
+  await fails(
+    2,
+    /--labels belongs to .*classification, multilabel, token, not to regression/,
+    'b.jsonl',
+    '--task',
+    'regression',
+    '--labels',
+    'a,b',
+  )
+  await fails(
+    2,
+    /--label-separator belongs to tasks of kind multilabel, not to classification/,
+    'b.jsonl',
+    '--label-separator',
+    ';',
+  )
   await fails(2, /did you mean "multilabel"/, 'b.jsonl', '--task', 'multi-label')
+})
+
+test('a run that is not finished is used with a warning, without a word with --quiet', async (t) => {
+  const { folder, options } = await prepareTraining(t)
+  await t.throwsAsync(train({ ...options, ...abortAt(({ kind }) => kind === 'start') }), { message: 'enough' })
+  const run = options.output
+  for (const args of [
+    ['evaluate', run, '--data', join(folder, 'dev.tsv')],
+    ['predict', run, texts[0]!],
+  ]) {
+    const { code, stderr } = await cli(args)
+    t.is(code, 0, stderr)
+    t.regex(
+      stderr,
+      /^warning: .*: this run is not finished; .*its parameters are untrained\. Train with --resume goes on with it\n$/,
+    )
+    t.is((await cli([...args, '--quiet'])).stderr, '')
+  }
 })

@@ -14,6 +14,13 @@ test('a folder comes with those above it, and the topmost new one is told', asyn
   t.deepEqual(await readdir(join(folder, 'a', 'b')), ['c', 'd'])
 })
 
+test('several that make the same folders at once all get them', async (t) => {
+  const folder = await temporaryFolder(t)
+  const deep = join(folder, ...Array.from({ length: 20 }, (_, i) => `${i}`))
+  await t.notThrowsAsync(Promise.all(Array.from({ length: 20 }, () => makeFolder(deep))))
+  t.true(existsSync(deep))
+})
+
 test('below a file there is no folder', async (t) => {
   const file = join(await temporaryFolder(t), 'file')
   await writeFile(file, '')

@@ -1,7 +1,8 @@
 /** Pooling, head and loss of every task. */
 import test from 'ava'
 import { OptionError } from '../../lib/errors.js'
-import { attachHead, type Pool, type TaskKind } from '../../lib/heads/define.js'
+import { attachHead, type Pool } from '../../lib/heads/define.js'
+import type { TaskKind } from '../../lib/kinds.js'
 import { heads } from '../../lib/heads/index.js'
 import { verify } from '../../lib/ir/verify.js'
 import { tinyEncoder } from '../support/tiny_encoder.js'

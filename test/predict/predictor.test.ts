@@ -36,6 +36,26 @@ test('a text that is cut is told', async (t) => {
   await predictor.dispose()
 })
 
+test('what is wrong with an input is told with the place that the caller has for it', async (t) => {
+  const predictor = await load(t)
+  const inputs = [
+    { text: 'red', task: 'one' },
+    { text: 5 as never, task: 'one' },
+  ]
+  const places = [3, 7].map((row) => ({ file: 'standard input', row }))
+  await t.throwsAsync(predictor.predict(inputs, { places }), {
+    code: 'ERR_DATA_ROW',
+    message: /^standard input, line 7: text must be a string, got 5/,
+  })
+  await t.throwsAsync(predictor.predict(inputs), { code: 'ERR_DATA_ROW', message: /^row 2: text must be/ })
+  for (const [options, message] of [
+    [{ places: places.slice(1) }, /option "places" must be a list as long as that of the inputs, 2/],
+    [{ place: places }, /did you mean "places"/],
+  ] as const)
+    await t.throwsAsync(predictor.predict(inputs, options as never), { code: 'ERR_OPTION', message })
+  await predictor.dispose()
+})
+
 test('a refused call holds up none of the others', async (t) => {
   const predictor = await load(t)
   const [first, wrong, last] = [

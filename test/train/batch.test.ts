@@ -4,7 +4,7 @@ import { packBatch, unpackRows } from '../../lib/data/pack.js'
 import { DataError } from '../../lib/errors.js'
 import { encoderLimits, packRows } from '../../lib/train/batch.js'
 import { packLabels, type Labels } from '../../lib/train/labels.js'
-import type { TaskKind } from '../../lib/heads/define.js'
+import type { TaskKind } from '../../lib/kinds.js'
 import { tinyEncoder } from '../support/tiny_encoder.js'
 
 const limits = encoderLimits(tinyEncoder().graph)
@@ -156,6 +156,15 @@ const wrongLabels: readonly [TaskKind, number, unknown, RegExp][] = [
       [0, 0],
     ],
     /label of row 0 must be a list of 3 numbers, got 2/,
+  ],
+  [
+    'token',
+    4,
+    [
+      [-100, -100, -100],
+      [-100, -100],
+    ],
+    /all labels of the 2 rows are -100, so none counts; expected a class from 0 to 3 for some token/,
   ],
 ]
 

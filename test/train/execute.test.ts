@@ -43,10 +43,10 @@ test.serial('a break inside an epoch, at its end, in its evaluation, and none at
 })
 
 const variants: readonly (readonly [string, Partial<TrainOptions>])[] = [
-  ['all of the encoder', { trainable: 'all', learningRate: 1e-3 }],
-  ['the top layer', { trainable: { topLayers: 1 }, head: { pool: 'pooler' } }],
+  ['all of the encoder', { trainable: 'all', adapter: undefined, learningRate: 1e-3 }],
+  ['the top layer', { trainable: { topLayers: 1 }, adapter: undefined, head: { pool: 'pooler' } }],
   ['no adapters', { adapter: false }],
-  ['the head alone, adapters untrained', { trainable: ['head'] }],
+  ['the head alone', { trainable: ['head'], adapter: undefined }],
   ['the preset adapter-bert', { preset: 'adapter-bert' }],
   ['no validation', { validation: undefined }],
   ['early stopping', { earlyStopping: 1, epochs: 8 }],
@@ -134,6 +134,14 @@ test.serial('resume where there is nothing starts, and where all is done gives t
   t.deepEqual(await outcomeOf(options.output), before)
   t.false((await readdir(options.output)).includes('checkpoint.safetensors'))
 
+  const file = join(options.output, 'run.json')
+  const record = await readJson(file)
+  for (const field of ['best', 'throughput']) {
+    await writeFile(file, JSON.stringify({ ...record, [field]: undefined }))
+    const message = `${file}: damaged: its "${field}" is missing or of a wrong type`
+    await t.throwsAsync(train(options), { code: 'ERR_RUN_RECORD', message })
+  }
+
   await writeFiles(join(folder, 'notes'), { 'notes.txt': 'mine' })
   await t.throwsAsync(train({ ...options, output: join(folder, 'notes') }), {
     code: 'ERR_OUTPUT_EXISTS',
@@ -181,15 +189,19 @@ test.serial('another backbone, other data and other options are refused', async 
   const refuse = (more: Partial<TrainOptions>, code: string, message: RegExp) =>
     t.throwsAsync(train({ ...options, ...more, resume: true }), { code, message })
 
-  await refuse({ learningRate: 2e-2 }, 'ERR_RUN_OPTIONS', /learningRate was 0\.01, is now 0\.02/)
-  await refuse({ epochs: 3, seed: 1 }, 'ERR_RUN_OPTIONS', /epochs was 2, is now 3; seed was 0, is now 1/)
-  await refuse({ adapter: { size: 4 } }, 'ERR_RUN_OPTIONS', /adapter\.size was 8, is now 4/)
+  await refuse({ learningRate: 2e-2 }, 'ERR_RUN_OPTIONS', /option "learningRate" was 0\.01, is now 0\.02/)
+  await refuse(
+    { epochs: 3, seed: 1 },
+    'ERR_RUN_OPTIONS',
+    /option "epochs" was 2, is now 3; option "seed" was 0, is now 1/,
+  )
+  await refuse({ adapter: { size: 4 } }, 'ERR_RUN_OPTIONS', /option "adapter\.size" was 8, is now 4/)
   await refuse({ adapter: false }, 'ERR_RUN_OPTIONS', /adapter/)
-  await refuse({ dropout: 0 }, 'ERR_RUN_OPTIONS', /dropout\.hidden was 0\.1, is now 0/)
-  await refuse({ weightDecay: 0 }, 'ERR_RUN_OPTIONS', /optimizer\.weightDecay/)
-  await refuse({ maxLength: 5 }, 'ERR_RUN_OPTIONS', /maxLength was 16, is now 5/)
-  await refuse({ metric: 'f1' }, 'ERR_RUN_OPTIONS', /metric was "accuracy", is now "f1"/)
-  await refuse({ earlyStopping: 1 }, 'ERR_RUN_OPTIONS', /earlyStopping was not given, is now 1/)
+  await refuse({ dropout: 0 }, 'ERR_RUN_OPTIONS', /option "dropout\.hidden" was 0\.1, is now 0/)
+  await refuse({ weightDecay: 0 }, 'ERR_RUN_OPTIONS', /option "weightDecay" was/)
+  await refuse({ maxLength: 5 }, 'ERR_RUN_OPTIONS', /option "maxLength" was 16, is now 5/)
+  await refuse({ metric: 'f1' }, 'ERR_RUN_OPTIONS', /option "metric" was "accuracy", is now "f1"/)
+  await refuse({ earlyStopping: 1 }, 'ERR_RUN_OPTIONS', /option "earlyStopping" was not given, is now 1/)
   // A default that is given is no other option.
   await t.throwsAsync(train({ ...options, warmup: 0.1, resume: true, ...abortAt(({ kind }) => kind === 'start') }), {
     message: 'enough',
@@ -205,7 +217,7 @@ test.serial('another backbone, other data and other options are refused', async 
   await refuse(
     { task: { kind: 'classification', labels: ['red', 'green', 'blue'] } },
     'ERR_RUN_DATA',
-    /task\.labels was \["blue","green","red"\]/,
+    /option "task\.labels" was \["blue","green","red"\]/,
   )
 
   const backbone = await tinyBackbone(join(folder, 'other'))

@@ -47,14 +47,18 @@ test('what differs is named, by its kind and with both values', (t) => {
   const differences = refuse(
     { ...identity, options: { ...options, adapter: { size: 9 }, epochs: 4, earlyStopping: 2 } },
     'ERR_RUN_OPTIONS',
-    /adapter\.size was 8, is now 9; epochs was 3, is now 4; earlyStopping was not given, is now 2/,
+    /option "adapter\.size" was 8, is now 9; option "epochs" was 3, is now 4; option "earlyStopping" was not given, is now 2/,
   )
   t.deepEqual(differences, [
     { name: 'adapter.size', expected: 8, got: 9 },
     { name: 'epochs', expected: 3, got: 4 },
     { name: 'earlyStopping', expected: undefined, got: 2 },
   ])
-  refuse({ ...identity, options: { ...options, adapter: false } }, 'ERR_RUN_OPTIONS', /adapter was \{"size":8\}/)
+  refuse(
+    { ...identity, options: { ...options, adapter: false } },
+    'ERR_RUN_OPTIONS',
+    /option "adapter" was \{"size":8\}/,
+  )
   refuse(
     { ...identity, data: { ...data, validation: { rows: 1, sha256: '1' } } },
     'ERR_RUN_DATA',
@@ -65,5 +69,9 @@ test('what differs is named, by its kind and with both values', (t) => {
     'ERR_RUN_DATA',
     /train\.sha256 was 0{12}\.\.\., is now f{12}\.\.\./,
   )
-  refuse({ ...identity, task: { ...task, labels: ['b', 'a'] } }, 'ERR_RUN_DATA', /task\.labels was \["a","b"\]/)
+  refuse(
+    { ...identity, task: { ...task, labels: ['b', 'a'] } },
+    'ERR_RUN_DATA',
+    /option "task\.labels" was \["a","b"\]/,
+  )
 })

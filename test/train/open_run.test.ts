@@ -2,10 +2,21 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { evaluate, Predictor, train, Trainer, type EvaluateOptions } from '../../lib/index.js'
+import {
+  evaluate,
+  Predictor,
+  RunError,
+  train,
+  Trainer,
+  type EvaluateOptions,
+  type ProgressEvent,
+  type Warning,
+} from '../../lib/index.js'
 import { resolveDevice } from '../../lib/runtime/device.js'
 import { openRun } from '../../lib/train/open_run.js'
+import { finishRun, readAdapter, readRecord, type Parameters } from '../../lib/train/run.js'
 import { colourRows, temporaryFolder, tinyBackbone } from '../support/folder.js'
+import { abortAt, prepareTraining } from '../support/training.js'
 
 type Json = Record<string, unknown>
 
@@ -50,6 +61,26 @@ test('a record that was changed is named, with what is wrong in it', async (t) =
   }
 })
 
+test('tensors that the model cannot take are a fault of their file', async (t) => {
+  const run = await finishedRun(t)
+  const record = await readRecord(run)
+  const tensors = await readAdapter(run, record)
+  const bias = tensors.get('head.bias')!
+  const changes: readonly [Parameters, RegExp][] = [
+    [new Map([...tensors, ['head.bias', { ...bias, data: bias.data.map(() => NaN) }]]), /"head\.bias".*value 0 is NaN/],
+    [new Map([...tensors, ['head.bias', { shape: [1], data: Float32Array.of(1) }]]), /"head\.bias" must be \[3\]/],
+  ]
+  for (const [changed, message] of changes) {
+    await finishRun(run, record, changed)
+    const error = await t.throwsAsync<RunError>(evaluate({ run, data: colourRows(6), threads: 1 }), {
+      instanceOf: RunError,
+      code: 'ERR_RUN_FILE',
+      message,
+    })
+    t.is(error?.details['file'], join(run, 'adapter.safetensors'))
+  }
+})
+
 test("the caller's own options are told first, as options", async (t) => {
   const run = join(await temporaryFolder(t), 'absent')
   await t.throwsAsync(evaluate({ run, data: [], threads: 0 }), { code: 'ERR_OPTION', message: /"threads".*not 0/ })
@@ -77,6 +108,33 @@ test('evaluate and Predictor check their options before they open anything', asy
   await t.throwsAsync(Predictor.load(run, { backbone: {} as never }), { code: 'ERR_OPTION', message: /"backbone"/ })
   for (const folders of [[5], [''], [], 5])
     await t.throwsAsync(Predictor.load(folders as never), { code: 'ERR_OPTION', message: /folder of a run/ })
+})
+
+/** What evaluate and Predictor warn of, of a run that is aborted at an event. */
+async function warningsOf(t: ExecutionContext, is: (event: ProgressEvent) => boolean): Promise<Warning[]> {
+  const { options } = await prepareTraining(t)
+  await t.throwsAsync(train({ ...options, ...abortAt(is) }), { message: 'enough' })
+  const run = options.output
+  const { warnings } = await evaluate({ run, data: colourRows(6), threads: 1 })
+  await using predictor = await Predictor.load([run], { threads: 1 })
+  t.deepEqual(predictor.warnings, warnings)
+  return [...warnings]
+}
+
+test('a run that is not finished is told, with how far it came', async (t) => {
+  const cases: readonly [(event: ProgressEvent) => boolean, RegExp][] = [
+    [({ kind }) => kind === 'start', /before its first step: its parameters are untrained.*option "resume"/],
+    [(event) => event.kind === 'step' && event.step === 3, /before its first epoch ended, after step 3 of it/],
+    [(event) => event.kind === 'step' && event.step === 14, /epoch 1, the best so far/],
+  ]
+  for (const [is, message] of cases) {
+    const [warning, ...more] = await warningsOf(t, is)
+    t.is(warning?.code, 'WARN_RUN_UNFINISHED')
+    t.regex(warning?.message ?? '', message)
+    t.deepEqual(more, [])
+  }
+  const run = await finishedRun(t)
+  t.deepEqual((await evaluate({ run, data: colourRows(6), threads: 1 })).warnings, [])
 })
 
 test('a run that is opened pays for inference alone', async (t) => {

@@ -27,9 +27,9 @@ test.serial('what a folder may hold', async (t) => {
   for (const mode of modes)
     for (const fine of [empty, deep]) await t.notThrowsAsync(checkOutput(fine, mode), `${fine} ${mode}`)
   const taken = (message: RegExp) => ({ code: 'ERR_OUTPUT_EXISTS', message })
-  await t.throwsAsync(checkOutput(notes, 'new'), taken(/is not empty; choose another output, or overwrite/))
+  await t.throwsAsync(checkOutput(notes, 'new'), taken(/is not empty; choose another output, or .*option "overwrite"/))
   await t.throwsAsync(checkOutput(notes, 'resume'), taken(/no run to go on with/))
-  await t.throwsAsync(checkOutput(run, 'new'), taken(/holds a run; .*overwrite it, or resume it/))
+  await t.throwsAsync(checkOutput(run, 'new'), taken(/holds a run; .*option "overwrite", or .*option "resume"/))
   for (const mode of ['overwrite', 'resume'] as const) await t.notThrowsAsync(checkOutput(run, mode))
   for (const mode of modes) {
     await t.throwsAsync(checkOutput(join(notes, 'notes.txt'), mode), { code: 'ERR_OPTION', message: /is a file/ })

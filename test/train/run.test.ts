@@ -79,13 +79,15 @@ test('a checkpoint whose position, identity or length of the log is damaged', as
   const { task, options, data } = record
   const whole = {
     state,
-    position: { epoch: 2, step: 6, history: [], spent },
+    position: { epoch: 2, step: 6, history: [], spent, best: { epoch: 1, metrics: {} } },
     identity: { backbone: '00', task, options, data },
     metricsBytes: 1234,
   }
   const wrong: readonly [object, RegExp][] = [
     [{ position: { ...whole.position, step: -1 } }, /"position\.step"/],
     [{ position: { ...whole.position, spent: {} } }, /"position\.spent"/],
+    // An epoch that has ended is the best one, or has a better one before it.
+    [{ position: { ...whole.position, best: undefined } }, /"position\.best"/],
     [{ identity: { ...whole.identity, data: {} } }, /"identity\.data\.train"/],
     [{ metricsBytes: NaN }, /"metrics_bytes"/],
   ]

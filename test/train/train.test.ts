@@ -204,6 +204,34 @@ test.serial('rows that are cut are counted', async (t) => {
   t.true(warnings.some((message) => /114 of 114 rows are longer than 5 tokens/.test(message)))
 })
 
+test.serial(
+  'a length that has no room for one token of each text is refused, with the smallest that has',
+  async (t) => {
+    const text = (i: number) => `the ${['red', 'blue'][i % 2]} cat`
+    const rows = (row: (i: number) => object) => Array.from({ length: 8 }, (_, i) => row(i))
+    const label = (i: number) => ['a', 'b'][i % 2]
+    const data: readonly [TrainOptions['task'], number, readonly object[]][] = [
+      ['classification', 3, rows((i) => ({ text: text(i), label: label(i) }))],
+      ['classification', 5, rows((i) => ({ text: text(i), textPair: text(i), label: label(i) }))],
+      ['regression', 3, rows((i) => ({ text: text(i), label: i }))],
+      ['multilabel', 5, rows((i) => ({ text: text(i), textPair: text(i), label: [label(i)] }))],
+      ['token', 3, rows((i) => ({ tokens: text(i).split(' '), tags: ['O', `B-${label(i)}`, 'O'] }))],
+      [
+        'span',
+        5,
+        rows((i) => ({ question: 'one', context: text(i), answers: [{ text: 'cat', start: text(i).length - 3 }] })),
+      ],
+    ]
+    for (const [task, smallest, rowsOf] of data) {
+      const { options } = await prepare(t, { task, epochs: 1, validation: undefined, train: rowsOf as never })
+      const error = await t.throwsAsync(train({ ...options, maxLength: smallest - 1 }), { code: 'ERR_OPTION' })
+      const expected = new RegExp(`^option "maxLength" must be of at least ${smallest}, .*, not ${smallest - 1}$`)
+      t.regex(error?.message ?? '', expected, String(task))
+      await t.notThrowsAsync(train({ ...options, maxLength: smallest }), String(task))
+    }
+  },
+)
+
 test.serial('without adapters, and with chosen layers', async (t) => {
   const { folder, options } = await prepare(t, { epochs: 1 })
   const only = await train({ ...options, output: join(folder, 'norms'), adapter: false })
@@ -253,7 +281,7 @@ test.serial('input that cannot be used', async (t) => {
   const unknown = [...colourRows(6), { text: 'a', label: 'purple' }]
   await refuse(
     { validation: unknown },
-    { code: 'ERR_DATA_LABEL', message: /row 7, label "purple": not one of the 3 classes/ },
+    { code: 'ERR_DATA_LABEL', message: /row 7, label "purple": not one of the 3 classes .*by option "task.labels"/ },
   )
   await refuse({ train: colourRows(1) }, { code: 'ERR_DATA_CLASSES' })
   await refuse(

@@ -87,7 +87,8 @@ for (const [preset, { std, pool, epsilon, biasCorrection, schedule }] of Object.
       optimizer: { epsilon, biasCorrection, weightDecay: 0, clipNorm: 2 },
     })
     t.is(model({ adapter: false }).adapter, false)
-    t.is(model({ trainable: 'all' }).adapter, false)
+    // The adapter of a preset is a default, no wish: it contradicts nothing.
+    for (const trainable of ['all', ['head'], { topLayers: 1 }]) t.is(model({ trainable }).adapter, false)
   })
 }
 
@@ -114,7 +115,7 @@ const wrong: readonly [object, RegExp][] = [
   [{ dropout: { hiden: 0.1 } }, /did you mean "hidden"/],
   [{ adapter: null }, /adapter.*not null/],
   [{ adapter: true }, /adapter.*not true/],
-  [{ adapter: [] }, /adapter.*a list/],
+  [{ adapter: [] }, /adapter.*an empty list/],
   [{ head: null }, /head.*null/],
   [{ dropout: { hidden: 1 } }, /dropout\.hidden/],
   [{ dropout: [0.1] }, /dropout: expected an object, got a list/],
@@ -132,6 +133,8 @@ const wrong: readonly [object, RegExp][] = [
   [{ head: { pool: 'max' } }, /head\.pool/],
   [{ trainable: ['adapter'] }, /did you mean "adapters"/],
   [{ trainable: [] }, /trainable/],
+  [{ trainable: 'all', adapter: { size: 4 } }, /"trainable" is "all", which trains no adapters.*"adapter\.size"/],
+  [{ trainable: ['head'], preset: 'houlsby2019', adapter: { layers: 'all' } }, /"trainable".*"adapter\.layers"/],
   [{ columns: { txt: 'a' } }, /did you mean "text"/],
   [{ train: undefined }, /"train"/],
   [{ train: 5 }, /"train"/],
@@ -146,10 +149,10 @@ const wrong: readonly [object, RegExp][] = [
   [{ signal: {} }, /"signal"/],
   [{ onProgress: 5 }, /"onProgress"/],
   [{ resume: 'yes' }, /"resume"/],
-  [{ resume: true, overwrite: true }, /"overwrite" and "resume" exclude each other/],
+  [{ resume: true, overwrite: true }, /"overwrite" and option "resume" exclude each other/],
   [{ checkpointSteps: -1 }, /checkpointSteps/],
   [{ checkpointSteps: 1.5 }, /checkpointSteps/],
-  [{ earlyStopping: 2 }, /"earlyStopping" needs "validation"/],
+  [{ earlyStopping: 2 }, /"earlyStopping" needs option "validation"/],
 ]
 
 for (const [options, message] of wrong) {

@@ -133,10 +133,34 @@ test('a loss that is no number is an error that names the step, and nothing has 
 
 test('a bad parameter is named', async (t) => {
   const trainer = await create()
-  await trainer.setParameters(new Map([['layer.1.ffn.adapter.up.bias', { data: new Float32Array(16).fill(NaN) }]]))
+  // A moment of an earlier step so large that the next update overflows.
+  const state = await trainer.readState()
+  const name = 'layer.1.ffn.adapter.up.bias'
+  const moment = { shape: [16], data: new Float32Array(16).fill(3e38) }
+  await trainer.writeState({ ...state, moment1: new Map([...state.moment1, [name, moment]]) })
+  await trainer.step(small, rate)
   const error = await t.throwsAsync(trainer.step(small, rate), { instanceOf: TrainError, code: 'ERR_TRAIN_LOSS' })
-  t.regex(error.message, /parameter "layer\.1\.ffn\.adapter\.up\.bias" holds NaN/)
-  t.is(error.details['parameter'], 'layer.1.ffn.adapter.up.bias')
+  t.regex(error.message, /parameter "layer\.1\.ffn\.adapter\.up\.bias" holds -?(NaN|Infinity)/)
+  t.is(error.details['parameter'], name)
+  await trainer.dispose()
+})
+
+test('parameters that are not finite are refused, by name and place, and nothing changes', async (t) => {
+  const trainer = await create()
+  const state = await trainer.readState()
+  for (const bad of [NaN, Infinity, -Infinity]) {
+    const tensors = new Map([['head.bias', { shape: [3], data: Float32Array.of(1, bad, bad) }]])
+    const expected = {
+      instanceOf: OptionError,
+      code: 'ERR_OPTION',
+      message: `tensor "head.bias" must hold finite numbers, but its value 1 is ${bad}`,
+    }
+    const error = await t.throwsAsync(trainer.setParameters(tensors), expected)
+    t.like(error.details, { option: 'head.bias', index: 1, got: bad })
+    await t.throwsAsync(trainer.writeState({ ...state, parameters: tensors }), expected)
+    await t.throwsAsync(trainer.writeState({ ...state, moment2: tensors }), expected)
+  }
+  t.deepEqual(await trainer.readState(), state)
   await trainer.dispose()
 })
 

@@ -28,6 +28,26 @@ test('training all, or the top layers, means no adapters', (t) => {
   t.is(resolve({ trainable: ['layerNorm', 'head'] }).adapter, false)
 })
 
+const without: readonly [unknown, RegExp][] = [
+  ['all', /option "trainable" is "all", which/],
+  [{ topLayers: 2 }, /option "trainable" is \{ topLayers: 2 \}, which/],
+  [['head'], /option "trainable" is head, which/],
+  [['layerNorm', 'head'], /option "trainable" is layerNorm, head, which/],
+]
+
+for (const [trainable, message] of without) {
+  test(`adapter options contradict trainable ${JSON.stringify(trainable)}`, (t) => {
+    const refuse = (adapter: object) => t.throws(() => resolve({ trainable, adapter }), { code: 'ERR_OPTION', message })
+    const error = refuse({ size: 4, layers: [1] }) as OptionError
+    t.regex(error.message, /trains no adapters, but option "adapter.size" and option "adapter.layers" are given/)
+    t.regex(error.message, /leave them out, or add adapters to option "trainable"/)
+    t.like(error.details, { option: 'adapter.size', got: trainable })
+    t.regex(refuse({ initialStd: 0.1 })?.message ?? '', /option "adapter.initialStd" is given: leave it out/)
+    for (const adapter of [undefined, false, {}, { size: undefined }])
+      t.is(resolve({ trainable, adapter }).adapter, false)
+  })
+}
+
 test('outputs come from the labels or the kind', (t) => {
   t.is(resolve({ task: { kind: 'classification', labels: ['a', 'b', 'c'] } }).outputs, 3)
   t.is(resolve({ task: { kind: 'regression' } }).outputs, 1)
@@ -68,7 +88,7 @@ const wrong: readonly [object, string, RegExp][] = [
   [{ head: 'cls' }, 'head', /expected an object, got "cls"/],
   [{ adapter: null }, 'adapter', /not null/],
   [{ adapter: true }, 'adapter', /not true/],
-  [{ adapter: [] }, 'adapter', /a list/],
+  [{ adapter: [] }, 'adapter', /an empty list/],
   [{ optimizer: null }, 'optimizer', /expected an object, got null/],
   [{ optimizer: 'adamw' }, 'optimizer', /expected an object, got "adamw"/],
   [{ dropout: null }, 'dropout', /not null/],

@@ -1,13 +1,13 @@
 import { DataError, OptionError } from '../../errors.js'
 import { accuracy, binaryF1, macroF1, matthews } from '../../metrics/classification.js'
-import { checkKeys, show, wrongOption } from '../../options.js'
+import { show, wrongOption } from '../../options.js'
 import type { Example } from '../example.js'
 import { textFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
-import { checkLabels, labelName, LabelSet, SameType } from './labels.js'
+import { BlankTwins, checkLabels, labelName, LabelSet, SameType } from './labels.js'
 import { encodeSequence, sequenceOutput, sequenceTarget } from './sequence.js'
 import { largest, logSoftmax } from './softmax.js'
-import type { ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord } from './task.js'
+import type { ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord, Warn } from './task.js'
 
 /** Options of a classification task: one label a row, of a fixed set of classes. */
 export interface ClassificationOptions {
@@ -25,14 +25,12 @@ class Classification implements Task {
   readonly outputs: number
   readonly metrics = metrics
   readonly defaultMetric = 'accuracy'
-  private readonly labels: LabelSet
 
   constructor(
-    labels: readonly string[],
+    private readonly labels: LabelSet,
     private readonly positiveLabel: string | undefined,
   ) {
-    this.outputs = labels.length
-    this.labels = new LabelSet(labels, 'classes')
+    this.outputs = labels.names.length
   }
 
   record(): TaskRecord {
@@ -78,11 +76,11 @@ class Classification implements Task {
 
 export const classification: TaskFamily<ClassificationOptions> = {
   kind: 'classification',
+  options: ['labels', 'positiveLabel'],
   fields: textFields,
   metrics,
 
   check(options) {
-    checkKeys('task', options, ['kind', 'labels', 'positiveLabel'])
     const { labels, positiveLabel } = options
     if (labels !== undefined) checkLabels(labels, 2)
     if (positiveLabel !== undefined && typeof positiveLabel !== 'string')
@@ -90,18 +88,19 @@ export const classification: TaskFamily<ClassificationOptions> = {
     if (labels !== undefined) checkPositive(positiveLabel, labels)
   },
 
-  fit(options, examples) {
-    const found = findLabels(examples)
+  fit(options, examples, warn) {
+    const found = findLabels(examples, warn)
     const labels = options.labels ?? needTwo(found, examples)
     checkPositive(options.positiveLabel, labels)
-    const task = new Classification(labels, options.positiveLabel)
+    const task = new Classification(new LabelSet(labels, 'classes', true), options.positiveLabel)
     // Labels that were given may not cover the data.
     if (options.labels) for (const example of examples) task.target(example)
     return task
   },
 
   load(record) {
-    return new Classification(record.labels as string[], record.positiveLabel as string | undefined)
+    const labels = new LabelSet(record.labels as string[], 'classes')
+    return new Classification(labels, record.positiveLabel as string | undefined)
   },
 }
 
@@ -114,11 +113,14 @@ function checkPositive(positiveLabel: string | undefined, labels: readonly strin
   )
 }
 
-function findLabels(examples: readonly Example[]): string[] {
+function findLabels(examples: readonly Example[], warn: Warn | undefined): string[] {
   const type = new SameType()
+  const twins = new BlankTwins(warn)
   const names = examples.map(({ label, place }) => {
     type.check(label, place)
-    return labelName(label, place)
+    const name = labelName(label, place)
+    twins.add(name, place)
+    return name
   })
   return [...new Set(names)].sort()
 }

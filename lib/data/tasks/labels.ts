@@ -3,6 +3,7 @@
 import { DataError } from '../../errors.js'
 import { hint, show, wrongOption } from '../../options.js'
 import { describePlace, type Place } from '../example.js'
+import type { Warn } from './task.js'
 
 /**
  * Checks a list of label names that a caller gave.
@@ -47,14 +48,48 @@ export class SameType {
   }
 }
 
+/** Warns of labels that look the same: blanks around one are easily typed and hardly seen. */
+export class BlankTwins {
+  private readonly seen = new Set<string>()
+  private readonly first = new Map<string, PlacedLabel>()
+
+  constructor(private readonly warn: Warn = () => {}) {}
+
+  add(label: string, place: Place): void {
+    if (this.seen.has(label)) return
+    this.seen.add(label)
+    const plain = label.trim()
+    const twin = this.first.get(plain)
+    if (!twin) this.first.set(plain, { label, place })
+    else this.warn('WARN_LABEL_BLANKS', describeTwins({ label, place }, twin))
+  }
+}
+
+interface PlacedLabel {
+  readonly label: string
+  readonly place: Place
+}
+
+function describeTwins(second: PlacedLabel, first: PlacedLabel): string {
+  return (
+    `${describePlace(second.place)}: the label ${show(second.label)} differs from ${show(first.label)} ` +
+    `(${describePlace(first.place)}) only by blanks around it, and is another one; ` +
+    'if both are meant to be one, remove the blanks'
+  )
+}
+
 /** The labels of a task, in the order of the outputs. */
 export class LabelSet {
   private readonly indices: ReadonlyMap<string, number>
 
-  /** @param things what they are in messages: classes, labels, tags */
+  /**
+   * @param things what they are in messages: classes, labels, tags
+   * @param isOpen true in a training, which can be told other names
+   */
   constructor(
     readonly names: readonly string[],
     private readonly things: string,
+    private readonly isOpen = false,
   ) {
     this.indices = new Map(names.map((name, index) => [name, index]))
   }
@@ -69,9 +104,13 @@ export class LabelSet {
     if (index !== undefined) return index
     const { names, things } = this
     const listed = names.length <= 10 ? ` (${names.join(', ')})` : ''
+    const near = hint(name, names)
+    const advice = this.isOpen
+      ? `${near === '' ? '; if' : ' If'} it is right, name all ${things} by option "task.labels"`
+      : ''
     throw new DataError(
       'ERR_DATA_LABEL',
-      `${describePlace(place)}, ${where} ${show(name)}: not one of the ${names.length} ${things}${listed}${hint(name, names)}`,
+      `${describePlace(place)}, ${where} ${show(name)}: not one of the ${names.length} ${things}${listed}${near}${advice}`,
       { ...place, field: where.split(' ')[0], found: name, expected: names },
     )
   }

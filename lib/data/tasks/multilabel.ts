@@ -1,12 +1,12 @@
 import { DataError } from '../../errors.js'
 import { macroF1, microF1, subsetAccuracy } from '../../metrics/multilabel.js'
-import { checkKeys, wrongOption } from '../../options.js'
+import { wrongOption } from '../../options.js'
 import type { Example } from '../example.js'
 import { textFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
-import { checkLabels, labelName, LabelSet, SameType } from './labels.js'
+import { BlankTwins, checkLabels, labelName, LabelSet, SameType } from './labels.js'
 import { encodeSequence, sequenceOutput, sequenceTarget } from './sequence.js'
-import type { ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord } from './task.js'
+import type { ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord, Warn } from './task.js'
 
 /** Options of a multi-label task: any number of labels a row, none too. */
 export interface MultilabelOptions {
@@ -25,15 +25,13 @@ class Multilabel implements Task {
   readonly outputs: number
   readonly metrics = metrics
   readonly defaultMetric = 'micro_f1'
-  private readonly labels: LabelSet
 
   constructor(
-    labels: readonly string[],
+    private readonly labels: LabelSet,
     private readonly labelSeparator: string,
     readonly initialBias?: readonly number[],
   ) {
-    this.outputs = labels.length
-    this.labels = new LabelSet(labels, 'labels')
+    this.outputs = labels.names.length
   }
 
   record(): TaskRecord {
@@ -84,34 +82,35 @@ class Multilabel implements Task {
 
 export const multilabel: TaskFamily<MultilabelOptions> = {
   kind: 'multilabel',
+  options: ['labels', 'labelSeparator'],
   fields: textFields,
   metrics,
 
   check(options) {
-    checkKeys('task', options, ['kind', 'labels', 'labelSeparator'])
     const { labels, labelSeparator } = options
     if (labels !== undefined) checkLabels(labels, 1)
     if (labelSeparator !== undefined && (typeof labelSeparator !== 'string' || labelSeparator === ''))
       throw wrongOption('task.labelSeparator', 'the text between labels', labelSeparator)
   },
 
-  fit(options, examples) {
+  fit(options, examples, warn) {
     const { labelSeparator = ',' } = options
-    const found = findLabels(examples, labelSeparator)
-    const labels = options.labels ?? needOne(found, examples)
+    const found = findLabels(examples, labelSeparator, warn)
+    const names = options.labels ?? needOne(found, examples)
+    const labels = new LabelSet(names, 'labels', true)
     const task = new Multilabel(labels, labelSeparator)
     return new Multilabel(
       labels,
       labelSeparator,
       logOdds(
         examples.map((example) => task.target(example)),
-        labels.length,
+        names.length,
       ),
     )
   },
 
   load(record) {
-    return new Multilabel(record.labels as string[], record.labelSeparator as string)
+    return new Multilabel(new LabelSet(record.labels as string[], 'labels'), record.labelSeparator as string)
   },
 }
 
@@ -142,13 +141,16 @@ function labelsOf({ label, place }: Example, separator: string): readonly unknow
     .filter((part) => part !== '')
 }
 
-function findLabels(examples: readonly Example[], separator: string): string[] {
+function findLabels(examples: readonly Example[], separator: string, warn: Warn | undefined): string[] {
   const type = new SameType()
+  const twins = new BlankTwins(warn)
   const names = new Set<string>()
   for (const example of examples) {
     for (const label of labelsOf(example, separator)) {
       type.check(label, example.place)
-      names.add(labelName(label, example.place))
+      const name = labelName(label, example.place)
+      twins.add(name, example.place)
+      names.add(name)
     }
   }
   return [...names].sort()

@@ -1,6 +1,6 @@
 import { DataError } from '../../errors.js'
 import { meanSquaredError, pearson, spearman } from '../../metrics/regression.js'
-import { checkKeys, show } from '../../options.js'
+import { show } from '../../options.js'
 import { describePlace, type Example } from '../example.js'
 import { textFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
@@ -70,12 +70,11 @@ class Regression implements Task {
 
 export const regression: TaskFamily<RegressionOptions> = {
   kind: 'regression',
+  options: [],
   fields: textFields,
   metrics,
 
-  check(options) {
-    checkKeys('task', options, ['kind'])
-  },
+  check() {},
 
   fit(_options, examples) {
     let minimum = Infinity

@@ -1,6 +1,6 @@
 import { DataError } from '../../errors.js'
 import { scoreAnswers } from '../../metrics/span.js'
-import { checkKeys, checkNumber } from '../../options.js'
+import { checkNumber } from '../../options.js'
 import { describePlace, type Example } from '../example.js'
 import { questionFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
@@ -102,11 +102,11 @@ class Span implements Task<SpanRow> {
 
 export const span: TaskFamily<SpanOptions> = {
   kind: 'span',
+  options: ['maxAnswerTokens', 'stride'],
   fields: questionFields,
   metrics,
 
   check(options) {
-    checkKeys('task', options, ['kind', 'maxAnswerTokens', 'stride'])
     const { maxAnswerTokens, stride } = options
     const count = { least: 1, integer: true }
     if (maxAnswerTokens !== undefined) checkNumber('task.maxAnswerTokens', maxAnswerTokens, count)

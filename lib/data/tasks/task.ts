@@ -1,9 +1,7 @@
+import type { TaskKind } from '../../kinds.js'
 import type { Example } from '../example.js'
 import type { Fields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
-
-/** Kinds of tasks that the registry knows. */
-export type TaskKind = 'classification' | 'regression' | 'multilabel' | 'span' | 'token'
 
 /** What a training step takes as the label of a row: a class index, a value, or a list of them. */
 export type Target = number | readonly number[]
@@ -99,19 +97,24 @@ export interface Task<Row extends EncodedRow = EncodedRow> {
   predict(example: ExampleOutputs<Row>): Prediction
 }
 
+/** Tells of what is odd in data, but can be used. @param code `WARN_*` */
+export type Warn = (code: string, message: string) => void
+
 /** A kind of task: makes the task from training data, or from what a run kept. */
 export interface TaskFamily<Options extends { readonly kind: TaskKind } = { readonly kind: TaskKind }> {
   readonly kind: TaskKind
+  /** Names of its options, besides its kind. */
+  readonly options: readonly string[]
   /** What it reads of a row. */
   readonly fields: Fields
   /** Metrics that can pick the best epoch; a task may give only some, depending on its labels. */
   readonly metrics: readonly string[]
   /**
-   * Checks what can be checked without data.
+   * Checks the values of its options, as far as that can be done without data.
    * @throws OptionError ERR_OPTION
    */
   check(options: Options): void
   /** @param options checked @throws DataError ERR_DATA_LABEL and relatives, OptionError ERR_OPTION */
-  fit(options: Options, examples: readonly Example[]): Task
+  fit(options: Options, examples: readonly Example[], warn?: Warn): Task
   load(record: TaskRecord): Task
 }

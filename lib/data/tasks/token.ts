@@ -1,10 +1,11 @@
 import { DataError } from '../../errors.js'
+import { ignoredLabel } from '../../kinds.js'
 import { isEntityTag, scoreEntities, tagAccuracy } from '../../metrics/entities.js'
-import { checkKeys, show } from '../../options.js'
+import { show } from '../../options.js'
 import { describePlace, type Example } from '../example.js'
 import { wordFields } from '../fields.js'
 import type { Tokenizer } from '../tokenize.js'
-import { checkLabels, LabelSet } from './labels.js'
+import { BlankTwins, checkLabels, LabelSet } from './labels.js'
 import { largest, logSoftmax } from './softmax.js'
 import type { EncodedRow, ExampleOutputs, Prediction, Scores, Task, TaskFamily, TaskRecord } from './task.js'
 import { wordRows, type WordRow } from './words.js'
@@ -18,13 +19,10 @@ export interface TokenOptions {
 
 const metrics = ['entity_f1', 'token_accuracy'] as const
 
-/** The target of a token that does not count: all but the first of each word. */
-const ignored = -100
-
 interface TaggedRow extends WordRow, EncodedRow {}
 
 /**
- * The first token of a word carries the word's tag. A text of more tokens than a row may have is read in several rows of
+ * The first token of a word carries the word's tag; the others do not count. A text of more tokens than a row may have is read in several rows of
  * whole words, so that every word gets a tag.
  */
 class Token implements Task<TaggedRow> {
@@ -32,13 +30,11 @@ class Token implements Task<TaggedRow> {
   readonly outputs: number
   readonly metrics: readonly string[]
   readonly defaultMetric: string
-  private readonly labels: LabelSet
 
-  constructor(labels: readonly string[]) {
-    this.outputs = labels.length
-    this.labels = new LabelSet(labels, 'tags')
+  constructor(private readonly labels: LabelSet) {
+    this.outputs = labels.names.length
     // Tags that say nothing of entities, such as parts of speech, are counted by words alone.
-    this.metrics = labels.every(isEntityTag) ? metrics : ['token_accuracy']
+    this.metrics = labels.names.every(isEntityTag) ? metrics : ['token_accuracy']
     this.defaultMetric = this.metrics[0]!
   }
 
@@ -52,7 +48,7 @@ class Token implements Task<TaggedRow> {
     const classes = this.classes(example)
     let word = 0
     return rows.map((row) => {
-      const target = new Array<number>(row.inputIds.length).fill(ignored)
+      const target = new Array<number>(row.inputIds.length).fill(ignoredLabel)
       for (const position of row.firstTokens) target[position] = classes[word++]!
       return { ...row, target }
     })
@@ -99,24 +95,25 @@ class Token implements Task<TaggedRow> {
 
 export const token: TaskFamily<TokenOptions> = {
   kind: 'token',
+  options: ['labels'],
   fields: wordFields,
   metrics,
 
   check(options) {
-    checkKeys('task', options, ['kind', 'labels'])
     if (options.labels !== undefined) checkLabels(options.labels, 2)
   },
 
-  fit(options, examples) {
-    const labels = options.labels ?? findTags(examples)
-    const task = new Token(labels)
+  fit(options, examples, warn) {
+    const twins = new BlankTwins(warn)
+    for (const example of examples) for (const tag of tagsOf(example)) twins.add(tag, example.place)
+    const task = new Token(new LabelSet(options.labels ?? findTags(examples), 'tags', true))
     // Tags that were given may not cover the data.
     if (options.labels) for (const example of examples) task.classes(example)
     return task
   },
 
   load(record) {
-    return new Token(record.labels as string[])
+    return new Token(new LabelSet(record.labels as string[], 'tags'))
   },
 }
 

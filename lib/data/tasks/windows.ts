@@ -45,8 +45,8 @@ export function cutWindows(
   const question = asked.slice(0, Math.floor(maxLength * questionShare))
   const truncated = question.length < asked.length
   const special = tokenizer.specialTokens(true)
-  const room = maxLength - special - question.length
-  if (room < 1) throw noRoom(example, maxLength, special)
+  const room = roomBeside(asked.length, maxLength, special)
+  if (room < 1) throw noRoom(example, maxLength, special, asked.length)
   const tokens = context.ids.length
   if (tokens === 0) throw noTokens(example)
   const windows: Window[] = []
@@ -58,12 +58,19 @@ export function cutWindows(
   }
 }
 
-function noRoom({ place }: Example, maxLength: number, special: number): DataError {
+/** Tokens of the context that fit beside a question. */
+function roomBeside(question: number, maxLength: number, special: number): number {
+  return maxLength - special - Math.min(question, Math.floor(maxLength * questionShare))
+}
+
+function noRoom({ place }: Example, maxLength: number, special: number, question: number): DataError {
+  let smallest = maxLength
+  while (roomBeside(question, smallest, special) < 1) smallest++
   return new DataError(
     'ERR_DATA_LENGTH',
     `${describePlace(place)}: a row of at most ${maxLength} tokens has no room for a question and its context beside ` +
-      `${special} special tokens: choose a larger maximum length`,
-    { ...place, maxLength, expected: special + 2 },
+      `${special} special tokens: the maximum length must be at least ${smallest} for it`,
+    { ...place, maxLength, expected: smallest },
   )
 }
 

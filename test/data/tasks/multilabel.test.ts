@@ -1,9 +1,9 @@
 import test from 'ava'
-import { loadTask } from '../../../lib/data/tasks/index.js'
+import { checkTask, loadTask } from '../../../lib/data/tasks/index.js'
 import { multilabel } from '../../../lib/data/tasks/multilabel.js'
 import { encode, labelled, withOutputs } from '../../support/tasks.js'
 
-const { check, fit } = multilabel
+const { fit } = multilabel
 const kind = 'multilabel'
 const target = (task: ReturnType<typeof fit>, label: unknown) => encode(task, labelled(label))[0]!.target
 
@@ -77,10 +77,10 @@ test('options', (t) => {
     [{ labels: [] }, /labels/],
     [{ labels: ['a', 'a'] }, /labels/],
     [{ labelSeparator: '' }, /labelSeparator/],
-    [{ positiveLabel: 'a' }, /positiveLabel/],
+    [{ positiveLabel: 'a' }, /^option "task.positiveLabel" belongs to tasks of kind classification, not to multilabel/],
     [{ separator: '|' }, /unknown option/],
   ] as const)
-    t.throws(() => check({ kind, ...options } as never), { code: 'ERR_OPTION', message })
+    t.throws(() => checkTask({ kind, ...options } as never), { code: 'ERR_OPTION', message })
 })
 
 test('scores and predictions', (t) => {

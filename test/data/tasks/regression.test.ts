@@ -1,9 +1,9 @@
 import test from 'ava'
-import { loadTask } from '../../../lib/data/tasks/index.js'
+import { checkTask, loadTask } from '../../../lib/data/tasks/index.js'
 import { regression } from '../../../lib/data/tasks/regression.js'
 import { encode, labelled, withOutputs } from '../../support/tasks.js'
 
-const { check, fit } = regression
+const { fit } = regression
 const kind = 'regression'
 const examples = ['0.5', '2', '4.500'].map((label, i) => labelled(label, i + 2))
 
@@ -60,5 +60,8 @@ test('values that are all equal', (t) => {
 })
 
 test('options', (t) => {
-  t.throws(() => check({ kind, labels: ['a'] } as never), { code: 'ERR_OPTION', message: /"labels"/ })
+  t.throws(() => checkTask({ kind, labels: ['a'] } as never), {
+    code: 'ERR_OPTION',
+    message: /"task.labels" belongs to/,
+  })
 })

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import test from 'ava'
-import { loadTask } from '../../../lib/data/tasks/index.js'
+import { checkTask, loadTask } from '../../../lib/data/tasks/index.js'
 import { span } from '../../../lib/data/tasks/span.js'
 import type { Task } from '../../../lib/data/tasks/task.js'
 import { Tokenizer } from '../../../lib/data/tokenize.js'
 import { packagePath } from '../../support/shared.js'
 import { encode, maxLength, tokenizer, withOutputs } from '../../support/tasks.js'
 
-const { check, fit } = span
+const { fit } = span
 const kind = 'span'
 
 /** Answers are marked: "the <red cat> sees", a question without one has none. */
@@ -131,11 +131,11 @@ test('a run keeps what the task needs', (t) => {
 })
 
 test('options', (t) => {
-  t.notThrows(() => check({ kind, maxAnswerTokens: 5, stride: 64 }))
+  t.notThrows(() => checkTask({ kind, maxAnswerTokens: 5, stride: 64 }))
   for (const wrong of [{ maxAnswerTokens: 0 }, { stride: 0 }, { stride: 1.5 }, { maxAnswerTokens: '5' }])
-    t.throws(() => check({ kind, ...wrong } as never), { code: 'ERR_OPTION' })
-  t.throws(() => check({ kind, strde: 5 } as never), { code: 'ERR_OPTION', message: /did you mean "stride"/ })
-  t.throws(() => check({ kind, labels: ['a'] } as never), { code: 'ERR_OPTION' })
+    t.throws(() => checkTask({ kind, ...wrong } as never), { code: 'ERR_OPTION' })
+  t.throws(() => checkTask({ kind, strde: 5 } as never), { code: 'ERR_OPTION', message: /did you mean "stride"/ })
+  t.throws(() => checkTask({ kind, labels: ['a'] } as never), { code: 'ERR_OPTION', message: /belongs to tasks/ })
 })
 
 test('a tokenizer with byte-level pieces', async (t) => {

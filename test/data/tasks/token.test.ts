@@ -1,9 +1,9 @@
 import test from 'ava'
-import { loadTask } from '../../../lib/data/tasks/index.js'
+import { checkTask, loadTask } from '../../../lib/data/tasks/index.js'
 import { token } from '../../../lib/data/tasks/token.js'
 import { encode, maxLength, tokenizer, withOutputs } from '../../support/tasks.js'
 
-const { check, fit } = token
+const { fit } = token
 const kind = 'token'
 
 const sentence = (text: string, tags?: unknown, row = 1) => ({
@@ -96,6 +96,6 @@ test('tags that cannot be used', (t) => {
 test('options', (t) => {
   t.deepEqual(fit({ kind, labels: ['O', 'B-COLOUR', 'B-ANIMAL', 'I-ANIMAL'] }, examples).outputs, 4)
   t.throws(() => fit({ kind, labels: ['O', 'B-COLOUR'] }, examples), { code: 'ERR_DATA_LABEL' })
-  t.throws(() => check({ kind, labels: ['O'] }), { code: 'ERR_OPTION' })
-  t.throws(() => check({ kind, positiveLabel: 'O' } as never), { code: 'ERR_OPTION' })
+  t.throws(() => checkTask({ kind, labels: ['O'] }), { code: 'ERR_OPTION' })
+  t.throws(() => checkTask({ kind, positiveLabel: 'O' } as never), { code: 'ERR_OPTION' })
 })

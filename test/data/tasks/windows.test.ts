@@ -67,9 +67,11 @@ test('a question of more than half a row is cut, and counted', (t) => {
 test('no room, a context without words', (t) => {
   const error = t.throws(() => cut(5, 5, 1, 'cat cat cat'), {
     code: 'ERR_DATA_LENGTH',
-    message: /^row 4: a row of at most 5/,
+    message: /^row 4: a row of at most 5 .*: the maximum length must be at least 7 for it$/,
   })
-  t.like(error, { details: { row: 4, maxLength: 5, expected: 5 } })
+  t.like(error, { details: { row: 4, maxLength: 5, expected: 7 } })
+  t.is(cut(5, 7, 1, 'cat cat cat').length, 5)
+  t.throws(() => cut(5, 4, 1, 'cat'), { message: /at least 5 for it/ })
   t.is(cut(5, 5, 1, 'cat').length, 5)
   t.throws(() => cut(5, 3, 1, ''), { code: 'ERR_DATA_LENGTH' })
   t.throws(() => cut(0, 64, 8), { code: 'ERR_DATA_ROW', message: /^row 4: the context has no words/ })
