@@ -25,6 +25,7 @@ void test_guards();
 void test_cuda_blocks();
 void test_cuda_runtime();
 void test_cuda_products();
+void test_cuda_guards();
 void test_cuda_attention();
 
 }  // namespace oa::selftest

@@ -54,6 +54,7 @@ int main() {
   test_cuda_blocks();
   test_cuda_runtime();
   test_cuda_products();
+  test_cuda_guards();
   test_cuda_attention();
 #endif
   std::printf("%d passed, %d failed\n", passed, failed);

@@ -81,8 +81,20 @@ class Memory {
   }
   void* hold(const void* source, size_t bytes) {
     void* const block = allocate(bytes);
-    std::memcpy(block, source, bytes);
+    if (remote_)
+      cuda::check(cudaMemcpy(block, source, bytes, cudaMemcpyHostToDevice), "a test");
+    else
+      std::memcpy(block, source, bytes);
     return block;
+  }
+  std::vector<float> read(const float* source, int64_t count) const {
+    std::vector<float> values(static_cast<size_t>(count));
+    const size_t bytes = values.size() * sizeof(float);
+    if (remote_)
+      cuda::check(cudaMemcpy(values.data(), source, bytes, cudaMemcpyDeviceToHost), "a test");
+    else
+      std::memcpy(values.data(), source, bytes);
+    return values;
   }
 
  private:
@@ -131,7 +143,7 @@ Result run_on(const OpFunctions* table, const Case& c, int64_t tokens, int64_t r
     op.run(call);
     if (stream) stream->wait();
   }
-  return {{y, y + rows * hidden}, {lse, lse + c.heads * rows}, {d_qkv, d_qkv + rows * 3 * hidden}};
+  return {memory.read(y, rows * hidden), memory.read(lse, c.heads * rows), memory.read(d_qkv, rows * 3 * hidden)};
 }
 
 // The largest difference over [rows of the CPU, columns], against the largest number there.

@@ -1,3 +1,7 @@
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -56,6 +60,63 @@ cudaError_t set(cudaError_t error) {
 }
 
 size_t whole(size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+// ---- memory of the device is out of the host's reach ----
+
+int accesses = 0;  // under way, in all threads; `mutex` guards it
+
+// Pages of an allocation.
+size_t mapped(size_t bytes) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return (whole(bytes) + kTailBytes + page - 1) / page * page;
+}
+
+void protect_all(int protection) {
+  for (const auto& [data, bytes] : allocations) mprotect(data, mapped(bytes), protection);
+}
+
+// While one lives, memory of the device can be read and written: for kernels and copies.
+class Access {
+ public:
+  Access() {
+    const std::lock_guard lock(mutex);
+    if (accesses++ == 0) protect_all(PROT_READ | PROT_WRITE);
+  }
+  ~Access() {
+    const std::lock_guard lock(mutex);
+    if (--accesses == 0) protect_all(PROT_NONE);
+  }
+  Access(const Access&) = delete;
+  Access& operator=(const Access&) = delete;
+};
+
+struct sigaction former_action;
+
+// Says why the program ends, where it is for this; then the signal takes its former way.
+void explain_signal(int, siginfo_t* info, void*) {
+  if (mutex.try_lock()) {
+    for (const auto& [data, bytes] : allocations) {
+      const auto offset = static_cast<const char*>(info->si_addr) - static_cast<const char*>(data);
+      constexpr char kText[] = "The host touched memory of the device, which on a GPU is out of its reach\n";
+      if (offset >= 0 && static_cast<size_t>(offset) < bytes && write(2, kText, sizeof kText - 1) < 0) break;
+    }
+    mutex.unlock();
+  }
+  sigaction(SIGSEGV, &former_action, nullptr);
+}
+
+// AddressSanitizer has a handler that shows more.
+void watch_signals() {
+#if !defined(__SANITIZE_ADDRESS__)
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct sigaction action{};
+    action.sa_sigaction = explain_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGSEGV, &action, &former_action);
+  });
+#endif
+}
 
 // Whether all of it lies in one allocation.
 bool is_in(const std::map<void*, size_t>& known, const void* data, size_t bytes) {
@@ -123,6 +184,7 @@ cudaError_t drain(cudaStream_t stream) {
   std::vector<Work> work;
   work.swap(stream->pending);
   const StreamOrder order(*stream);
+  const Access access;
   try {
     for (const Work& next : work) next();
   } catch (const Fault& fault) {
@@ -217,11 +279,14 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   const std::lock_guard lock(mutex);
   const size_t memory = machine_memory();
   if (bytes > memory || allocated > memory - bytes) return set(cudaErrorMemoryAllocation);
-  *data = std::aligned_alloc(256, whole(bytes) + kTailBytes);
-  if (!*data) return set(cudaErrorMemoryAllocation);
-  std::memset(*data, 0xff, bytes);
-  watch_tail(*data, bytes);
-  allocations[*data] = bytes;
+  void* const block = mmap(nullptr, mapped(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) return set(cudaErrorMemoryAllocation);
+  watch_signals();
+  std::memset(block, 0xff, bytes);
+  watch_tail(block, bytes);
+  if (accesses == 0) mprotect(block, mapped(bytes), PROT_NONE);
+  *data = block;
+  allocations[block] = bytes;
   allocated += bytes;
   return cudaSuccess;
 }
@@ -236,8 +301,8 @@ cudaError_t cudaFree(void* data) {
 #if defined(__SANITIZE_ADDRESS__)
   __asan_unpoison_memory_region(data, whole(found->second) + kTailBytes);
 #endif
+  munmap(data, mapped(found->second));
   allocations.erase(found);
-  std::free(data);
   return cudaSuccess;
 }
 
@@ -269,6 +334,7 @@ bool is_copy(const void* target, const void* source, size_t bytes, cudaMemcpyKin
 cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind) {
   if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
   if (!is_copy(target, source, bytes, kind)) return set(cudaErrorInvalidValue);
+  const Access access;
   std::memcpy(target, source, bytes);
   return cudaSuccess;
 }
@@ -276,6 +342,7 @@ cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcp
 cudaError_t cudaMemset(void* target, int byte, size_t bytes) {
   if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
   if (!is_in(allocations, target, bytes)) return set(cudaErrorInvalidValue);
+  const Access access;
   std::memset(target, byte, bytes);
   return cudaSuccess;
 }

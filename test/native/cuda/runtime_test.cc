@@ -1,6 +1,10 @@
 // Host sequences that are wrong in one way each, beside their right twins: copies and captures of the stand-ins behave
 // as on a GPU, where the host is ahead of the device.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -238,6 +242,24 @@ void memory_is_not_cleared() {
   cudaFree(data);
 }
 
+// A pointer to memory of the device is of use to kernels and copies alone.
+void the_host_cannot_touch_the_device() {
+  Bench bench;
+  const auto ends_well = [](const volatile float* at) {
+    std::fflush(nullptr);
+    const pid_t child = fork();
+    if (child == 0) {
+      if (!std::freopen("/dev/null", "w", stderr)) _exit(2);
+      const float value = *at;
+      _exit(value == 0 ? 0 : 1);
+    }
+    int status = 1;
+    return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  };
+  OA_CHECK(!ends_well(bench.device));
+  OA_CHECK(ends_well(bench.host));
+}
+
 // ---- orders from the environment ----
 
 __global__ void count_kernel(float* y) {
@@ -279,6 +301,7 @@ void test_cuda_runtime() {
   run("events are done after a wait, not before", events_are_done_after_a_wait);
   run("copies stay in their memory", copies_stay_in_their_memory);
   run("memory ends", memory_ends);
+  run("the host cannot touch memory of the device", the_host_cannot_touch_the_device);
   run("fresh memory is not cleared", memory_is_not_cleared);
   run("the environment sets orders", the_environment_sets_orders);
 }
