@@ -107,7 +107,7 @@ export function show(value: unknown): string {
 }
 
 function describeList({ length }: readonly unknown[]): string {
-  return length === 0 ? 'an empty list' : 'a list'
+  return length === 0 ? 'an empty list' : `a list of ${length === 1 ? 'one' : length}`
 }
 
 export interface NumberRange {

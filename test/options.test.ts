@@ -45,9 +45,10 @@ test('an unknown key among a few is told all of them', (t) => {
   t.throws(() => checkKeys('train', { foo: 1 }, many), { message: 'train: unknown option "foo"' })
 })
 
-test('an empty list is called one', (t) => {
+test('a list is told with its length', (t) => {
   t.is(show([]), 'an empty list')
-  t.is(show([1]), 'a list')
+  t.is(show(['a']), 'a list of one')
+  t.is(show([1, 2]), 'a list of 2')
   t.is(wrongOption('sizes', 'a list of at least one size', []).message.split(' not ')[1], 'an empty list')
 })
 

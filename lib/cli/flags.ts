@@ -64,10 +64,12 @@ export function describeUnknown(complaint: string, command: Command, commands: r
 
 /**
  * A message in the words of the command line: `option "adapter.size"`, as all messages of the package name options,
- * becomes `--adapter-size`, and `option "dropout.head"` becomes `--dropout (head)`.
+ * becomes `--adapter-size`, `option "dropout.head"` becomes `--dropout (head)`, and `dropout: unknown
+ * option "foo"` begins with `--dropout`.
  */
 export function nameFlags(message: string, flags: Flags): string {
-  return message.replace(/(?<!unknown )\boption "([\w.]+)"/g, (named, option: string) => {
+  const told = message.replace(/\b\w+(?=: unknown option ")/g, (option) => flags.get(option) ?? option)
+  return told.replace(/(?<!unknown )\boption "([\w.]+)"/g, (named, option: string) => {
     const whole = flags.get(option)
     if (whole !== undefined) return whole
     const [name = '', ...parts] = option.split('.')

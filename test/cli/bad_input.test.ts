@@ -133,7 +133,7 @@ const options: Readonly<Record<string, { flags: readonly string[]; error: RegExp
   'a place that has no dropout': { flags: ['--dropout', 'hiden=0.1'], error: /ERR_OPTION: .*did you mean "hidden"/ },
   'a place of dropout that is like none': {
     flags: ['--dropout', 'foo=1'],
-    error: /ERR_OPTION: dropout: unknown option "foo"; expected hidden, attention, head/,
+    error: /ERR_OPTION: --dropout: unknown option "foo"; expected hidden, attention, head/,
   },
   'dropout in words': { flags: ['--dropout', 'much'], error: /--dropout.*a number, or hidden=/ },
   'a part that cannot be trained': { flags: ['--trainable', 'adapters,norm'], error: /ERR_OPTION: --trainable/ },

@@ -30,9 +30,10 @@ test('messages name flags', (t) => {
   t.is(told('option "overwrite" and option "resume" differ'), '--overwrite and --resume differ')
   t.is(told('option "dropout.head" must be a number'), '--dropout (head) must be a number')
   t.is(
-    told('task: unknown option "seed"; did you mean "epochs"?'),
-    'task: unknown option "seed"; did you mean "epochs"?',
+    told('head: unknown option "seed"; did you mean "epochs"?'),
+    'head: unknown option "seed"; did you mean "epochs"?',
   )
+  t.is(told('ERR_OPTION: dropout: unknown option "seed"'), 'ERR_OPTION: --dropout: unknown option "seed"')
   t.is(told('option "signal" must be an AbortSignal'), 'option "signal" must be an AbortSignal')
 })
 
