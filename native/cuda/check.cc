@@ -22,10 +22,10 @@ void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // what can be forgotten is: the next call starts clean
   const std::string name = cudaGetErrorName(status);
-  throw Error(status == cudaErrorMemoryAllocation ? "ERR_MEMORY" : "ERR_DEVICE",
-              std::string("CUDA failed at ") + what + ": " + cudaGetErrorString(status) + " (" + name + ")" +
-                  advice(status),
-              {{"cuda", name}, {"what", what}});
+  throw Error(
+      status == cudaErrorMemoryAllocation ? "ERR_MEMORY" : "ERR_DEVICE",
+      std::string("CUDA failed at ") + what + ": " + cudaGetErrorString(status) + " (" + name + ")" + advice(status),
+      {{"cuda", name}, {"what", what}});
 }
 
 void check(cudaError_t status, const std::string& what) { check(status, what.c_str()); }

@@ -37,7 +37,7 @@ CublasLtLibrary open() {
     return library;
   }
   const char* absent = nullptr;
-#define OA_CUBLASLT_FIND(member, symbol, type, parameters)                                              \
+#define OA_CUBLASLT_FIND(member, symbol, type, parameters)                                       \
   library.functions.member = reinterpret_cast<type(*) parameters>(find_symbol(handle, #symbol)); \
   if (!library.functions.member) absent = #symbol;
   OA_FOR_EACH_CUBLASLT(OA_CUBLASLT_FIND)
@@ -115,9 +115,9 @@ struct Multiplier::Plan {
 
   // Dense columns: the leading dimension is the number of rows.
   void create_layout(BlasLayout* layout, int64_t rows, int64_t columns, const std::string& what) const {
-    require(blas_.create_layout(layout, BlasType::f32, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns),
-                                rows),
-            what);
+    require(
+        blas_.create_layout(layout, BlasType::f32, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), rows),
+        what);
   }
 
   void choose(BlasHandle handle, size_t workspace_bytes, const Shape& shape, const std::string& what) {
@@ -159,7 +159,7 @@ Multiplier::~Multiplier() {
 }
 
 const Multiplier::Plan& Multiplier::plan_for(const Product& p) {
-  const Shape shape{p.rows,        p.columns,          p.depth,           p.transpose_a,
+  const Shape shape{p.rows,        p.columns,         p.depth,           p.transpose_a,
                     p.transpose_b, alignment_of(p.a), alignment_of(p.b), alignment_of(p.c)};
   auto& plan = plans_[shape];
   if (!plan) plan = std::make_unique<Plan>(blas_, handle_, precision_, workspace_bytes_, p, shape);

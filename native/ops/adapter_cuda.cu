@@ -19,7 +19,7 @@
 #include "ops/adapter.h"
 
 #include "cuda/activations.cuh"
-#include "cuda/layer_norm.cuh"
+#include "ops/layer_norm.cuh"
 
 namespace oa::cuda {
 

@@ -5,7 +5,7 @@
 #define OA_ISA cuda
 #include "ops/layer_norm.h"
 
-#include "cuda/layer_norm.cuh"
+#include "ops/layer_norm.cuh"
 
 namespace oa::cuda {
 

@@ -9,8 +9,8 @@
 #include "ops/linear.h"
 
 #include "cuda/activations.cuh"
-#include "cuda/column_sums.cuh"
 #include "cuda/elementwise.cuh"
+#include "ops/column_sums.cuh"
 
 namespace oa::cuda {
 

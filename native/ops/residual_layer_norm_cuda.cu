@@ -6,7 +6,7 @@
 #define OA_ISA cuda
 #include "ops/residual_layer_norm.h"
 
-#include "cuda/layer_norm.cuh"
+#include "ops/layer_norm.cuh"
 
 namespace oa::cuda {
 

@@ -16,7 +16,9 @@ using cuda::check;
 
 constexpr int kLeastMajor = 8;  // sm_80: the first with bf16 and asynchronous copies
 
-std::string version_text(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
 
 std::string gpu_text(const cudaDeviceProp& gpu) {
   return std::string(gpu.name) + " (sm_" + std::to_string(gpu.major) + std::to_string(gpu.minor) + ", " +

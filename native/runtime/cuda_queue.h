@@ -43,11 +43,12 @@ class CudaQueue final : public Queue {
     size_t ids = 0, types = 0, cu = 0, labels = 0, end = 0;  // bytes
   };
   Offsets offsets_;
-  char* host_ = nullptr;    // page-locked
+  char* host_ = nullptr;  // page-locked
   char* device_ = nullptr;
 };
 
-// T or B of a batch rounded up: to multiples of an eighth of the next power of two, at least `least`, at most `capacity`.
+// T or B of a batch rounded up: to multiples of an eighth of the next power of two, at least `least`, at most
+// `capacity`.
 int64_t bucket_size(int64_t size, int64_t least, int64_t capacity);
 
 }  // namespace oa

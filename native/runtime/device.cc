@@ -26,8 +26,7 @@ int gpu_index(std::string_view name) {
 std::shared_ptr<const Device> find_device(std::string_view name) {
   if (const CpuBackend* backend = cpu_backend(name)) return cpu_device(*backend);
   if (const int index = gpu_index(name); index >= 0) return cuda_device(index);
-  throw Error("ERR_DEVICE",
-              "the instruction set '" + std::string(name) + "' is not compiled in, or this CPU lacks it",
+  throw Error("ERR_DEVICE", "the instruction set '" + std::string(name) + "' is not compiled in, or this CPU lacks it",
               {{"device", std::string(name)}});
 }
 

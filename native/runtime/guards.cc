@@ -83,8 +83,7 @@ void for_each_guard(const Program& program, const GuardedOp& op, const F& visit)
 }  // namespace
 
 void Guards::fill(const GuardedOp& op) const {
-  for_each_guard(program_, op,
-                 [this](const Guard& guard, std::string_view, bool) { guard.fill(device_, guard.word); });
+  for_each_guard(program_, op, [this](const Guard& guard, std::string_view, bool) { guard.fill(device_, guard.word); });
 }
 
 void Guards::check(const GuardedOp& op) const {

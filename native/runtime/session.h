@@ -47,8 +47,8 @@ class Session {
   // Decodes, validates, allocates. Throws ERR_PROGRAM, ERR_MEMORY. Parameters and moments start as zeros.
   Session(std::shared_ptr<const Weights> weights, std::span<const std::byte> program, const SessionOptions& options);
 
-  // Runs one step on the calling thread and the pool, or the GPU. Throws ERR_BATCH, ERR_CAPACITY before anything changed.
-  // Allocates no memory.
+  // Runs one step on the calling thread and the pool, or the GPU. Throws ERR_BATCH, ERR_CAPACITY before anything
+  // changed. Allocates no memory.
   StepResult run(size_t entry, const Batch& batch);
 
   // The output buffer of the entry after its last run; empty where it has none. Valid until the next run or `buffer`.

@@ -150,7 +150,8 @@ void Weights::load(std::span<const WeightEntry> entries, int threads) {
 
 // Gives every entry its place in one new arena. Where the device reads plain rows in all products, the forms of one
 // value are one weight.
-std::shared_ptr<Arena> Weights::place(std::span<const WeightEntry> entries, std::map<std::string, Weight>& loaded) const {
+std::shared_ptr<Arena> Weights::place(std::span<const WeightEntry> entries,
+                                      std::map<std::string, Weight>& loaded) const {
   const PackFunctions* const packing = device_->packing();
   std::map<std::string, Weight> rows;  // by value name
   if (!packing) {
@@ -166,8 +167,8 @@ std::shared_ptr<Arena> Weights::place(std::span<const WeightEntry> entries, std:
   }
   const auto arena = device_->allocate(static_cast<size_t>(total) * sizeof(float), "the frozen weights");
   for (const auto& [entry, offset] : fresh) {
-    const Weight weight{arena->floats() + offset, floats_of(packing, *entry), entry->rows, entry->columns,
-                        entry->form, false, arena};
+    const Weight weight{
+        arena->floats() + offset, floats_of(packing, *entry), entry->rows, entry->columns, entry->form, false, arena};
     loaded.emplace(entry->key, weight);
     if (!packing) rows[value_name(entry->key)] = weight;
   }

@@ -27,7 +27,7 @@ class Fiber {
   void run();
 
   char* stack_;
-  void* own_ = nullptr;    // stack pointers
+  void* own_ = nullptr;  // stack pointers
   void* owner_ = nullptr;
   void* own_shadow_ = nullptr;  // AddressSanitizer's
   void* owner_shadow_ = nullptr;

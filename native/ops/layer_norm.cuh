@@ -21,9 +21,9 @@
 #include <string>
 
 #include "base/error.h"
-#include "cuda/column_sums.cuh"
 #include "cuda/quad.cuh"
 #include "cuda/reduce.cuh"
+#include "ops/column_sums.cuh"
 
 namespace oa::cuda {
 
