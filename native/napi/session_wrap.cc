@@ -226,9 +226,7 @@ Napi::Value SessionWrap::read(const Napi::CallbackInfo& info) {
   const Storage slot = existing_slot(info[0]);
   auto array = Napi::Float32Array::New(env, static_cast<size_t>(parameters_));
   JobThread::Job job = job_keeping(array);
-  job.work = [this, slot, target = array.Data()] {
-    session_->read_slot(slot, target);
-  };
+  job.work = [this, slot, target = array.Data()] { session_->read_slot(slot, target); };
   auto keep = std::make_shared<Napi::ObjectReference>(Napi::Persistent(array.As<Napi::Object>()));
   job.value = [keep](Napi::Env) { return keep->Value(); };
   return thread_->enqueue(env, std::move(job));
@@ -246,9 +244,7 @@ Napi::Value SessionWrap::write(const Napi::CallbackInfo& info) {
                       {{"option", "data"}}});
   }
   JobThread::Job job = job_keeping(array);
-  job.work = [this, slot, source = array.Data()] {
-    session_->write_slot(slot, source);
-  };
+  job.work = [this, slot, source = array.Data()] { session_->write_slot(slot, source); };
   return thread_->enqueue(env, std::move(job));
 }
 

@@ -53,7 +53,7 @@ struct Call {
   const StepScalars* scalars = nullptr;  // on a GPU in its memory, for kernels alone
   ThreadPool* pool = nullptr;            // of a CPU
   cuda::Stream* stream = nullptr;        // of a GPU
-  char* scratch = nullptr;  // 64-byte aligned, scratch_<op>(capacity call) bytes; content undefined
+  char* scratch = nullptr;               // 64-byte aligned, scratch_<op>(capacity call) bytes; content undefined
 
   OA_ALWAYS_INLINE const Operand& operator[](int i) const { return operands[i]; }
   OA_ALWAYS_INLINE float attribute_f32(int i) const {
@@ -69,9 +69,9 @@ struct Call {
 //   const char* check_<op>(const Call&)    null, or what is wrong with the operands' shapes (at create, at capacity)
 //   int64_t     scratch_<op>(const Call&)  bytes needed; non-decreasing in T and B, may depend on pool->threads()
 //   void        run_<op>(const Call&)      allocates nothing, throws nothing
-// A GPU has the last two, in oa::cuda: run_<op> puts kernels on call.stream and returns; it may throw ERR_DEVICE. There a
-// step is bound to shapes rounded up to a bucket of T and B (runtime/cuda_queue.h). Rows behind the batch's own are no
-// sequence's: ids 0, types 0, labels -100 or 0, and cu stays at the real T. Ops write them whole and finite in a
+// A GPU has the last two, in oa::cuda: run_<op> puts kernels on call.stream and returns; it may throw ERR_DEVICE. There
+// a step is bound to shapes rounded up to a bucket of T and B (runtime/cuda_queue.h). Rows behind the batch's own are
+// no sequence's: ids 0, types 0, labels -100 or 0, and cu stays at the real T. Ops write them whole and finite in a
 // forward pass and as 0 in a gradient; divisors come from scalars->tokens and scalars->sequences.
 struct OpFunctions {
   const char* (*check)(const Call&);

@@ -63,8 +63,8 @@ std::string compare(const RecordedCheck& check, std::span<const float> got) {
   return {};
 }
 
-std::span<const float> target_of(const RecordedCheck& check, Session& session, size_t entry,
-                                 const StepResult& result, std::vector<float>& mirror) {
+std::span<const float> target_of(const RecordedCheck& check, Session& session, size_t entry, const StepResult& result,
+                                 std::vector<float>& mirror) {
   switch (check.target) {
     case RecordedCheck::Target::loss: return {&result.loss, 1};
     case RecordedCheck::Target::norm: return {&result.norm, 1};
@@ -122,7 +122,8 @@ std::string run_once(const RecordedCase& recorded, Session& session, bool warm, 
 
 }  // namespace
 
-std::string replay(const RecordedCase& recorded, const std::shared_ptr<const Device>& device, const ReplayOptions& options) {
+std::string replay(const RecordedCase& recorded, const std::shared_ptr<const Device>& device,
+                   const ReplayOptions& options) {
   try {
     auto weights = std::make_shared<Weights>(device);
     std::vector<WeightEntry> entries;
