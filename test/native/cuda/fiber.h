@@ -8,6 +8,9 @@ namespace standin {
 
 class Fiber {
  public:
+  // Thrown by a body that cannot go on: it ends there.
+  struct Left {};
+
   Fiber();
   ~Fiber();
   Fiber(const Fiber&) = delete;
@@ -27,7 +30,7 @@ class Fiber {
   void run();
 
   char* stack_;
-  void* own_ = nullptr;    // stack pointers
+  void* own_ = nullptr;  // stack pointers
   void* owner_ = nullptr;
   void* own_shadow_ = nullptr;  // AddressSanitizer's
   void* owner_shadow_ = nullptr;
