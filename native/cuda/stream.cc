@@ -12,12 +12,19 @@ constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 
 Stream::Stream(int device, Precision precision) : device_(device) {
   check(cudaSetDevice(device_), "choosing the GPU");
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
-  check(cudaMalloc(&workspace_, kWorkspaceBytes), "allocating the workspace of products");
-  multiplier_ = std::make_unique<Multiplier>(precision, workspace_, kWorkspaceBytes);
+  try {
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
+    check(cudaMalloc(&workspace_, kWorkspaceBytes), "allocating the workspace of products");
+    multiplier_ = std::make_unique<Multiplier>(precision, workspace_, kWorkspaceBytes);
+  } catch (...) {
+    release();
+    throw;
+  }
 }
 
-Stream::~Stream() {
+Stream::~Stream() { release(); }
+
+void Stream::release() {
   cudaSetDevice(device_);
   if (stream_) cudaStreamSynchronize(stream_);
   multiplier_.reset();

@@ -36,6 +36,8 @@ class Stream {
   void wait();
 
  private:
+  void release();
+
   int device_;
   cudaStream_t stream_ = nullptr;
   void* workspace_ = nullptr;

@@ -210,7 +210,7 @@ void Block::report_stuck() {
 void Block::fail(const std::string& what) {
   problem_ = std::string("kernel ") + kernel_ + ", block " + text(running_->state.block) + ", " + name(*running_) +
              ": " + what;
-  for (;;) fibers_[static_cast<size_t>(running_->number)]->yield();  // never resumed
+  throw Fiber::Left();
 }
 
 void Block::meet_block(const char* file, int line) {

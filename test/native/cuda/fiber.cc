@@ -96,7 +96,10 @@ void Fiber::enter() {
 }
 
 void Fiber::run() {
-  (*body_)();
+  try {
+    (*body_)();
+  } catch (const Left&) {
+  }
   ended_ = true;
   for (;;) yield();
 }

@@ -8,6 +8,9 @@ namespace standin {
 
 class Fiber {
  public:
+  // Thrown by a body that cannot go on: it ends there.
+  struct Left {};
+
   Fiber();
   ~Fiber();
   Fiber(const Fiber&) = delete;
