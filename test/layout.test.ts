@@ -125,8 +125,8 @@ test('napi.h is seen only in native/napi', (t) => {
   t.deepEqual(wrong, [])
 })
 
-test('CUDA headers are seen only in native/cuda, *_cuda.cu and the device and queue of a GPU', (t) => {
-  const inPlace = (file: string) => /^native\/(cuda|runtime\/cuda_\w+)\b/.test(file) || file.endsWith('_cuda.cu')
+test('CUDA headers are seen only in native/cuda, in *_cuda.cu and *.cuh, and in the device and queue of a GPU', (t) => {
+  const inPlace = (file: string) => /^native\/(cuda\/|runtime\/cuda_|ops\/\w+(_cuda\.cu|\.cuh)$)/.test(file)
   const wrong = files('native').filter(
     (file) => isSource(file) && !inPlace(file) && /#include [<"](cuda|cublas)/.test(read(file)),
   )

@@ -11,12 +11,15 @@ import { packagePath } from '../support/shared.js'
 async function install(t: ExecutionContext, prebuilt: string | undefined, environment: NodeJS.ProcessEnv = {}) {
   const root = await temporaryFolder(t)
   const place = join(root, 'prebuilds', `${process.platform}-${process.arch}`)
-  for (const folder of [join(root, 'scripts'), join(root, 'native'), place]) await mkdir(folder, { recursive: true })
-  for (const name of ['install.mjs', 'native.mjs'])
+  for (const folder of [join(root, 'scripts'), join(root, 'native'), join(root, 'cmake'), place])
+    await mkdir(folder, { recursive: true })
+  for (const name of ['install.mjs', 'native.mjs', 'cuda.mjs'])
     await copyFile(packagePath('scripts', name), join(root, 'scripts', name))
-  await copyFile(packagePath('CMakeLists.txt'), join(root, 'CMakeLists.txt'))
+  for (const file of ['CMakeLists.txt', 'cmake/cuda.cmake']) await copyFile(packagePath(file), join(root, file))
   if (prebuilt !== undefined) await copyFile(prebuilt, join(place, 'onnx_adapters.node'))
-  return run(process.execPath, [join(root, 'scripts', 'install.mjs')], { environment: { PATH: root, ...environment } })
+  return run(process.execPath, [join(root, 'scripts', 'install.mjs')], {
+    environment: { PATH: root, ONNX_ADAPTERS_CUDA: 'off', ...environment },
+  })
 }
 
 test('a prebuilt addon that loads is taken', async (t) => {
