@@ -220,7 +220,7 @@ void copies_stay_in_their_memory() {
 }
 
 void memory_ends() {
-  const Machine machine("order=3,memory=524288");
+  const Machine machine("order=3,memory=1048575");
   void *first = nullptr, *second = nullptr;
   OA_CHECK(cudaMalloc(&first, 700000) == cudaSuccess);
   OA_CHECK(cudaMalloc(&second, 700000) == cudaErrorMemoryAllocation);
