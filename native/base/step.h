@@ -10,8 +10,7 @@ struct StepScalars {
   float learning_rate = 0;
   uint32_t step = 0;
   uint64_t seed = 0;
-  // Of the batch itself: a device may bind its ops to rounded-up shapes.
-  int32_t tokens = 0;
+  // B of the batch itself: a device may bind its ops to rounded-up shapes.
   int32_t sequences = 0;
 };
 

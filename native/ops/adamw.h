@@ -16,6 +16,8 @@
 // the parameters, and whoever trains sees the norm. Factors are computed in f64 once, elements in f32.
 #pragma once
 
+#include <cmath>
+
 #include "ops/call.h"
 
 namespace oa::OA_ISA {
@@ -49,6 +51,34 @@ struct AdamwCall {
   float clip_norm;  // 0: no clipping
   bool bias_correction;
   int64_t decayed;
+};
+
+// What every element of a step has in common; in f64 but for the results. Reads *norm.
+struct AdamwFactors {
+  OA_HOST_DEVICE AdamwFactors(const AdamwCall& a, const StepScalars& scalars) {
+    const double beta164 = a.beta1, beta264 = a.beta2, rate = scalars.learning_rate;
+    const double t = static_cast<double>(scalars.step) + 1;
+    const double correction1 = a.bias_correction ? 1 - ::pow(beta164, t) : 1;
+    const double correction2 = a.bias_correction ? 1 - ::pow(beta264, t) : 1;
+    const double factor = a.clip_norm > 0 ? a.clip_norm / (static_cast<double>(*a.norm) + 1e-6) : 1;
+    clip = factor < 1 ? static_cast<float>(factor) : 1.0f;
+    keep = static_cast<float>(1 - rate * static_cast<double>(a.weight_decay));
+    old1 = a.beta1;
+    new1 = static_cast<float>(1 - beta164);
+    old2 = a.beta2;
+    new2 = static_cast<float>(1 - beta264);
+    rate1 = static_cast<float>(rate / correction1);
+    root2 = static_cast<float>(1 / ::sqrt(correction2));
+    epsilon = a.epsilon;
+  }
+
+  float clip;        // of the gradients
+  float keep;        // of decayed parameters
+  float old1, new1;  // beta1, 1 - beta1
+  float old2, new2;  // beta2, 1 - beta2
+  float rate1;       // lr / (1 - beta1^t)
+  float root2;       // 1 / sqrt(1 - beta2^t)
+  float epsilon;
 };
 
 }  // namespace oa::OA_ISA

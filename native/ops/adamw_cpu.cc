@@ -1,7 +1,5 @@
 #include "ops/adamw.h"
 
-#include <cmath>
-
 #include "cpu/vec.h"
 #include "ops/chunks.h"
 #include "ops/shapes.h"
@@ -12,44 +10,11 @@ namespace {
 
 constexpr int64_t kElements = 8192;
 
-// What every element of a step has in common.
-struct Factors {
-  Factors(const AdamwCall& a, const StepScalars& scalars) {
-    const double beta1 = a.beta1;
-    const double beta2 = a.beta2;
-    const double rate = scalars.learning_rate;
-    const double t = static_cast<double>(scalars.step) + 1;
-    const double correction1 = a.bias_correction ? 1 - ::pow(beta1, t) : 1;
-    const double correction2 = a.bias_correction ? 1 - ::pow(beta2, t) : 1;
-    clip = 1;
-    if (a.clip_norm > 0) {
-      const double factor = a.clip_norm / (static_cast<double>(*a.norm) + 1e-6);
-      if (factor < 1) clip = static_cast<float>(factor);
-    }
-    keep = static_cast<float>(1 - rate * static_cast<double>(a.weight_decay));
-    old1 = a.beta1;
-    new1 = static_cast<float>(1 - beta1);
-    old2 = a.beta2;
-    new2 = static_cast<float>(1 - beta2);
-    rate1 = static_cast<float>(rate / correction1);
-    root2 = static_cast<float>(1 / ::sqrt(correction2));
-    epsilon = a.epsilon;
-  }
-
-  float clip;        // of the gradients
-  float keep;        // of decayed parameters
-  float old1, new1;  // beta1, 1 - beta1
-  float old2, new2;  // beta2, 1 - beta2
-  float rate1;       // lr / (1 - beta1^t)
-  float root2;       // 1 / sqrt(1 - beta2^t)
-  float epsilon;
-};
-
 struct Element {
   Vec p, m, v;
 };
 
-OA_INLINE Element update(const Factors& f, float keep, Vec p, Vec m, Vec v, Vec gradient) {
+OA_INLINE Element update(const AdamwFactors& f, float keep, Vec p, Vec m, Vec v, Vec gradient) {
   const Vec g = gradient * f.clip;
   m = fma(m, broadcast(f.old1), g * f.new1);
   v = fma(v, broadcast(f.old2), g * g * f.new2);
@@ -57,7 +22,7 @@ OA_INLINE Element update(const Factors& f, float keep, Vec p, Vec m, Vec v, Vec 
   return {p, m, v};
 }
 
-void update_range(const AdamwCall& a, const Factors& f, float keep, int64_t begin, int64_t end) {
+void update_range(const AdamwCall& a, const AdamwFactors& f, float keep, int64_t begin, int64_t end) {
   float* p = a.parameters;
   float* m = a.moment1;
   float* v = a.moment2;
@@ -99,7 +64,7 @@ int64_t scratch_adamw(const Call&) { return 0; }
 void run_adamw(const Call& call) {
   const AdamwCall a(call);
   if (!__builtin_isfinite(*a.norm)) return;
-  const Factors f(a, *call.scalars);
+  const AdamwFactors f(a, *call.scalars);
   call.pool->parallel_for(chunk_count(a.size, kElements), [&](int64_t chunk, int) {
     const ChunkRange range = chunk_range(chunk, kElements, a.size);
     int64_t split = a.decayed < range.begin ? range.begin : a.decayed;

@@ -17,44 +17,15 @@ constexpr int kThreads = 256;
 constexpr int64_t kElements = 4096;  // of a block: its work hides the powers
 constexpr int kTogether = 4;         // elements of a thread in flight
 
-struct Factors {
-  float clip;        // of the gradients
-  float keep;        // of decayed parameters
-  float old1, new1;  // beta1, 1 - beta1
-  float old2, new2;  // beta2, 1 - beta2
-  float rate1;       // lr / (1 - beta1^t)
-  float root2;       // 1 / sqrt(1 - beta2^t)
-  float epsilon;
-};
-
 struct AdamwShared {
-  SharedArray<Factors, 1> factors;
+  SharedArray<AdamwFactors, 1> factors;
 };
-
-__device__ Factors make_factors(const AdamwCall& a, const StepScalars& scalars) {
-  const double beta1 = a.beta1, beta2 = a.beta2, rate = scalars.learning_rate;
-  const double t = static_cast<double>(scalars.step) + 1;
-  const double correction1 = a.bias_correction ? 1 - pow(beta1, t) : 1;
-  const double correction2 = a.bias_correction ? 1 - pow(beta2, t) : 1;
-  const double clip = a.clip_norm > 0 ? a.clip_norm / (static_cast<double>(*a.norm) + 1e-6) : 1;
-  Factors f;
-  f.clip = clip < 1 ? static_cast<float>(clip) : 1.0f;
-  f.keep = static_cast<float>(1 - rate * static_cast<double>(a.weight_decay));
-  f.old1 = a.beta1;
-  f.new1 = static_cast<float>(1 - beta1);
-  f.old2 = a.beta2;
-  f.new2 = static_cast<float>(1 - beta2);
-  f.rate1 = static_cast<float>(rate / correction1);
-  f.root2 = static_cast<float>(1 / sqrt(correction2));
-  f.epsilon = a.epsilon;
-  return f;
-}
 
 struct Element {
   float p, m, v, g;
 };
 
-__device__ __forceinline__ void update(Element& e, const Factors& f, bool decays) {
+__device__ __forceinline__ void update(Element& e, const AdamwFactors& f, bool decays) {
   const float g = e.g * f.clip;
   e.m = fmaf(e.m, f.old1, g * f.new1);
   e.v = fmaf(e.v, f.old2, g * g * f.new2);
@@ -64,9 +35,9 @@ __device__ __forceinline__ void update(Element& e, const Factors& f, bool decays
 __global__ void adamw_kernel(AdamwCall a, const StepScalars* scalars) {
   if (!isfinite(*a.norm)) return;  // the same for all threads
   AdamwShared& s = shared<AdamwShared>();
-  if (threadIdx.x == 0) s.factors[0] = make_factors(a, *scalars);
+  if (threadIdx.x == 0) s.factors[0] = AdamwFactors(a, *scalars);
   sync_block();
-  const Factors f = s.factors[0];
+  const AdamwFactors f = s.factors[0];
   const int64_t begin = blockIdx.x * kElements;
   const int64_t end = begin + kElements < a.size ? begin + kElements : a.size;
   for (int64_t first = begin + threadIdx.x; first < end; first += kTogether * kThreads) {

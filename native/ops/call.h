@@ -16,6 +16,13 @@ class Stream;
 // come from the AVX-512 build and run on every machine, so there must never be one.
 #define OA_ALWAYS_INLINE [[gnu::always_inline]] inline
 
+// What an op's kernels for CPUs and for GPUs both call.
+#ifdef __CUDACC__
+#define OA_HOST_DEVICE __host__ __device__
+#else
+#define OA_HOST_DEVICE
+#endif
+
 // Storage kinds of a program's buffers; the same numbers in lib/plan/encode.ts.
 enum class Storage : uint32_t {
   input = 0,
@@ -72,7 +79,7 @@ struct Call {
 // A GPU has the last two, in oa::cuda: run_<op> puts kernels on call.stream and returns; it may throw ERR_DEVICE. There
 // a step is bound to shapes rounded up to a bucket of T and B (runtime/cuda_queue.h). Rows behind the batch's own are
 // no sequence's: ids 0, types 0, labels -100 or 0, and cu stays at the real T. Ops write them whole and finite in a
-// forward pass and as 0 in a gradient; divisors come from scalars->tokens and scalars->sequences.
+// forward pass and as 0 in a gradient; divisors come from scalars->sequences, or count what counts.
 struct OpFunctions {
   const char* (*check)(const Call&);
   int64_t (*scratch)(const Call&);

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "ops/call.h"
+
 namespace oa::OA_ISA {
 
 struct ChunkRange {
@@ -21,7 +23,7 @@ inline ChunkRange chunk_range(int64_t chunk, int64_t size, int64_t n) {
 }
 
 // The sequence that holds `token`: the last b with cu[b] <= token, so empty sequences are stepped over. cu[0] = 0.
-inline int64_t sequence_of(const int32_t* cu, int64_t sequences, int64_t token) {
+OA_HOST_DEVICE inline int64_t sequence_of(const int32_t* cu, int64_t sequences, int64_t token) {
   int64_t low = 0;
   int64_t high = sequences - 1;
   while (low < high) {

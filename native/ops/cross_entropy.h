@@ -29,7 +29,7 @@ struct CrossEntropyCall {
   int64_t rows;     // R
   int64_t classes;  // K
 
-  bool counts(int64_t row) const { return labels[row] >= 0 && labels[row] < classes; }
+  OA_HOST_DEVICE bool counts(int64_t row) const { return labels[row] >= 0 && labels[row] < classes; }
 };
 
 }  // namespace oa::OA_ISA

@@ -17,10 +17,6 @@ constexpr int kWarps = kSlotThreads / kWarp;
 constexpr int64_t kBlockRows = 64;  // of a slot
 constexpr int kCountThreads = 1024;
 
-__device__ __forceinline__ bool is_class(const CrossEntropyCall& c, int32_t label) {
-  return label >= 0 && label < c.classes;
-}
-
 __device__ __forceinline__ float row_max(const float* x, int64_t n) {
   float max = -INFINITY;
   for (int64_t k = lane(); k < n; k += kWarp) max = fmaxf(max, x[k]);
@@ -46,7 +42,7 @@ __global__ void cross_entropy_kernel(Slot* slots, CrossEntropyCall c) {
   const int64_t end = begin + kBlockRows < c.rows ? begin + kBlockRows : c.rows;
   Slot own;
   for (int64_t r = begin + warp(); r < end; r += kWarps) {
-    if (!is_class(c, c.labels[r])) continue;
+    if (!c.counts(r)) continue;
     const double loss = row_loss(c, r);
     if (lane() != 0) continue;  // every lane knows the loss, one adds it
     own.sum += loss;
@@ -69,7 +65,7 @@ struct CountShared {
 __global__ void count_rows_kernel(int64_t* counted, CrossEntropyCall c) {
   int64_t own = 0;
 #pragma unroll 8
-  for (int64_t r = threadIdx.x; r < c.rows; r += kCountThreads) own += is_class(c, c.labels[r]) ? 1 : 0;
+  for (int64_t r = threadIdx.x; r < c.rows; r += kCountThreads) own += c.counts(r) ? 1 : 0;
   const int64_t all = block_sum(own, shared<CountShared>().parts);
   if (threadIdx.x == 0) *counted = all;
 }
@@ -79,7 +75,7 @@ __global__ void cross_entropy_backward_kernel(CrossEntropyCall c, const int64_t*
   if (r >= c.rows) return;
   float* const d = c.output + r * c.classes;
   const int32_t label = c.labels[r];
-  if (!is_class(c, label)) {
+  if (!c.counts(r)) {
     for (int64_t k = lane(); k < c.classes; k += kWarp) d[k] = 0;
     return;
   }

@@ -14,7 +14,6 @@
 
 #include "cuda/launch.cuh"
 #include "cuda/rows.cuh"
-#include "cuda/sequences.cuh"
 #include "cuda/shared.cuh"
 #include "ops/scratch.h"
 
@@ -32,10 +31,10 @@ struct Sources {
 };
 
 __device__ __forceinline__ Sources sources_of(const EmbeddingCall& e, int64_t t) {
-  const bool padding = is_padding(e.cu, e.sequences, t);
+  const bool padding = t >= e.cu[e.sequences];
   Sources from{e.word + (padding ? 0 : e.ids[t]) * e.columns, nullptr, nullptr};
   if (e.position) {
-    const int64_t index = padding ? 0 : t - e.cu[sequence_at(e.cu, e.sequences, t)];
+    const int64_t index = padding ? 0 : t - e.cu[sequence_of(e.cu, e.sequences, t)];
     from.position = e.position + (index + e.position_offset) * e.columns;
   }
   if (e.token_type) from.token_type = e.token_type + (padding || !e.types ? 0 : e.types[t]) * e.columns;
@@ -85,7 +84,7 @@ __device__ __forceinline__ int64_t token_of(Key key) { return static_cast<uint32
 
 // Tokens of no sequence, or with an id that the table has not, go behind all others, where no row looks.
 __device__ __forceinline__ Key key_of(const EmbeddingBackwardCall& e, int64_t t) {
-  const int64_t id = is_padding(e.cu, e.sequences, t) ? e.words : e.ids[t];
+  const int64_t id = t >= e.cu[e.sequences] ? e.words : e.ids[t];
   return make_key(id >= 0 && id < e.words ? id : e.words, t);
 }
 

@@ -7,8 +7,8 @@
 #include "ops/pool.h"
 
 #include "cuda/launch.cuh"
-#include "cuda/sequences.cuh"
 #include "cuda/warp.cuh"
+#include "ops/chunks.h"
 
 namespace oa::cuda {
 
@@ -37,8 +37,8 @@ __global__ void pool_backward_kernel(PoolBackwardCall p) {
   const int64_t t = int64_t{blockIdx.x} * kRows + warp();
   if (t >= p.tokens) return;
   float* const dx = p.dx + t * p.columns;
-  const bool padding = is_padding(p.cu, p.sequences, t);
-  const int64_t b = padding ? 0 : sequence_at(p.cu, p.sequences, t);
+  const bool padding = t >= p.cu[p.sequences];
+  const int64_t b = padding ? 0 : sequence_of(p.cu, p.sequences, t);
   if (padding || (p.mode == PoolMode::cls && t != p.cu[b])) {
     for (int64_t c = lane(); c < p.columns; c += kWarp) dx[c] = 0.0f;
     return;

@@ -31,10 +31,12 @@ struct SpanCall {
   const int32_t* cu;
   int64_t sequences;  // B
 
-  int64_t length(int64_t b) const { return cu[b + 1] - cu[b]; }
+  OA_HOST_DEVICE int64_t length(int64_t b) const { return cu[b + 1] - cu[b]; }
 
   // side 0: start, 1: end
-  bool counts(int64_t b, int side) const { return labels[2 * b + side] >= 0 && labels[2 * b + side] < length(b); }
+  OA_HOST_DEVICE bool counts(int64_t b, int side) const {
+    return labels[2 * b + side] >= 0 && labels[2 * b + side] < length(b);
+  }
 };
 
 }  // namespace oa::OA_ISA

@@ -43,12 +43,11 @@ __device__ __forceinline__ void reduce(Answer& a) {
 
 __device__ __forceinline__ Answer answer_of(const SpanCall& s, int64_t b) {
   Answer a{};
-  const int64_t begin = s.cu[b];
-  a.logits = reinterpret_cast<const float2*>(s.logits) + begin;
-  a.length = s.cu[b + 1] - begin;
+  a.logits = reinterpret_cast<const float2*>(s.logits) + s.cu[b];
+  a.length = s.length(b);
   for (int side = 0; side < 2; ++side) {
     a.label[side] = s.labels[2 * b + side];
-    a.counts[side] = a.label[side] >= 0 && a.label[side] < a.length;
+    a.counts[side] = s.counts(b, side);
   }
   reduce(a);
   return a;

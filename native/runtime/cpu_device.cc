@@ -14,8 +14,6 @@ class CpuQueue final : public Queue {
  public:
   CpuQueue(const CpuBackend& backend, int threads) : backend_(backend), pool_(std::max(1, threads)) {}
 
-  void reserve(const Program&) override {}
-
   void attach(Call& call) const override {
     call.pool = &pool_;
     call.scalars = &scalars_;
@@ -88,7 +86,7 @@ class CpuDevice final : public Device {
     if (bytes > 0) std::memset(device, byte, bytes);
   }
   bool is_remote() const override { return false; }
-  std::unique_ptr<Queue> make_queue(int threads) const override {
+  std::unique_ptr<Queue> make_queue(const Program&, int threads) const override {
     return std::make_unique<CpuQueue>(backend_, threads);
   }
 

@@ -107,8 +107,8 @@ class CudaDevice final : public Device {
     use();
     if (bytes > 0) check(cudaMemset(device, byte, bytes), "filling memory");
   }
-  std::unique_ptr<Queue> make_queue(int) const override {
-    return std::make_unique<CudaQueue>(index_, cuda::Precision::fp32);
+  std::unique_ptr<Queue> make_queue(const Program& program, int) const override {
+    return std::make_unique<CudaQueue>(index_, cuda::Precision::fp32, program);
   }
 
  private:

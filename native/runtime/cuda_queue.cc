@@ -50,33 +50,8 @@ int64_t bucket_size(int64_t size, int64_t least, int64_t capacity) {
   return std::min((size + step - 1) / step * step, capacity);
 }
 
-CudaQueue::~CudaQueue() {
-  drop_graphs();
-  free_staging();
-}
-
-void CudaQueue::drop_graphs() {
-  for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
-  graphs_.clear();
-}
-
-void CudaQueue::free_staging() {
-  cudaStreamSynchronize(stream_.handle());  // a copy may be under way, where an error came between
-  if (device_) cudaFree(device_);
-  if (host_) cudaFreeHost(host_);
-  device_ = host_ = nullptr;
-}
-
-int64_t CudaQueue::label_elements(int64_t tokens, int64_t sequences) const {
-  return labels_ ? labels_->elements(tokens, sequences) : 0;
-}
-
-void CudaQueue::reserve(const Program& program) {
-  drop_graphs();
-  free_staging();
-  tokens_ = program.tokens;
-  sequences_ = program.sequences;
-  labels_ = nullptr;
+CudaQueue::CudaQueue(int device, cuda::Precision precision, const Program& program)
+    : stream_(device, precision), tokens_(program.tokens), sequences_(program.sequences) {
   for (const Buffer& buffer : program.buffers) {
     if (buffer.storage == Storage::input && buffer.offset == static_cast<uint64_t>(Input::labels)) labels_ = &buffer;
   }
@@ -87,7 +62,25 @@ void CudaQueue::reserve(const Program& program) {
   offsets_.labels = offsets_.cu + words(sequences_ + 1);
   offsets_.end = offsets_.labels + words(label_elements(tokens_, sequences_));
   check(cudaMallocHost(reinterpret_cast<void**>(&host_), offsets_.end), "allocating room for batches");
-  check(cudaMalloc(reinterpret_cast<void**>(&device_), offsets_.end), "allocating room for batches");
+  const cudaError_t status = cudaMalloc(reinterpret_cast<void**>(&device_), offsets_.end);
+  if (status != cudaSuccess) cudaFreeHost(host_);
+  check(status, "allocating room for batches");
+}
+
+CudaQueue::~CudaQueue() {
+  drop_graphs();
+  cudaStreamSynchronize(stream_.handle());  // a copy may be under way, where an error came between
+  cudaFree(device_);
+  cudaFreeHost(host_);
+}
+
+void CudaQueue::drop_graphs() {
+  for (const auto& [key, graph] : graphs_) cudaGraphExecDestroy(graph);
+  graphs_.clear();
+}
+
+int64_t CudaQueue::label_elements(int64_t tokens, int64_t sequences) const {
+  return labels_ ? labels_->elements(tokens, sequences) : 0;
 }
 
 void CudaQueue::attach(Call& call) const {

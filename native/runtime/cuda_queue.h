@@ -15,10 +15,9 @@ namespace oa {
 // that batches of similar size share a captured graph: replaying it costs one launch instead of hundreds.
 class CudaQueue final : public Queue {
  public:
-  CudaQueue(int device, cuda::Precision precision) : stream_(device, precision) {}
+  CudaQueue(int device, cuda::Precision precision, const Program& program);
   ~CudaQueue() override;
 
-  void reserve(const Program& program) override;
   void attach(Call& call) const override;
   StagedStep stage(const Batch& batch, const StepScalars& scalars) override;
   void run(const BoundOps& ops) override;
@@ -31,13 +30,12 @@ class CudaQueue final : public Queue {
   int64_t label_elements(int64_t tokens, int64_t sequences) const;
   cudaGraphExec_t capture(const BoundOps& ops);
   void drop_graphs();
-  void free_staging();
 
   mutable cuda::Stream stream_;
   std::map<GraphKey, cudaGraphExec_t> graphs_;
   StagedStep step_;
-  int64_t tokens_ = 0;  // capacity
-  int64_t sequences_ = 0;
+  int64_t tokens_;  // capacity
+  int64_t sequences_;
   const Buffer* labels_ = nullptr;  // as the program reads them
   struct Offsets {
     size_t ids = 0, types = 0, cu = 0, labels = 0, end = 0;  // bytes

@@ -25,16 +25,13 @@ struct StagedStep {
 struct BoundOps {
   std::span<const Call> calls;
   std::span<const OpFunctions* const> functions;  // one for every call
-  size_t entry = 0;                               // its number in the program
 };
 
-// A session's own place to run on a device: a pool of threads, or a stream. Used by one thread at a time.
+// A plan's own place to run on a device: a pool of threads, or a stream with room for the plan's batches. Used by one
+// thread at a time.
 class Queue {
  public:
   virtual ~Queue() = default;
-
-  // Makes room for steps of a new plan up to its capacity. Places given out by `attach` before are void.
-  virtual void reserve(const Program& program) = 0;
 
   // Fills in what ops of this queue find in their call besides operands and attributes.
   virtual void attach(Call& call) const = 0;
@@ -76,8 +73,9 @@ class Device {
   // Whether `read` and `write` are needed at all: false where the memory is this process's own.
   virtual bool is_remote() const = 0;
 
-  // `threads` counts the calling thread; a GPU needs no others.
-  virtual std::unique_ptr<Queue> make_queue(int threads) const = 0;
+  // For steps of the program up to its capacity; the program must outlive it. `threads` counts the calling thread; a
+  // GPU needs no others.
+  virtual std::unique_ptr<Queue> make_queue(const Program& program, int threads) const = 0;
 };
 
 // The device of one CPU backend, which must outlive it.

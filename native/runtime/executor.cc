@@ -113,7 +113,7 @@ void Executor::run(size_t entry, const Batch& batch, const StepScalars& scalars)
   bound.batch_tokens = batch.tokens();
   bound.batch_sequences = batch.sequences();
   if (program_.guard_bytes > 0) return run_watched(entry, bound);
-  const BoundOps ops{bound.calls, bound.functions, entry};
+  const BoundOps ops{bound.calls, bound.functions};
   if (bound.milliseconds.empty()) return queue_.run(ops);
   queue_.run_timed(ops, bound.milliseconds);
 }
@@ -128,7 +128,7 @@ void Executor::run_watched(size_t entry, const BoundEntry& bound) const {
   for (size_t i = 0; i < bound.calls.size(); ++i) {
     const GuardedOp op{info.ops[i], bound.calls[i], bound.scratch_bytes[i]};
     guards.fill(op);
-    queue_.run({{&bound.calls[i], 1}, {&bound.functions[i], 1}, entry});
+    queue_.run({{&bound.calls[i], 1}, {&bound.functions[i], 1}});
     guards.check(op);
   }
 }

@@ -23,7 +23,7 @@ struct Memory {
 class Executor {
  public:
   // Checks every op at capacity with the device's check_<op>; throws ERR_PROGRAM naming the op. All references must
-  // outlive the executor; `program` is validated already, and `queue` has room for it.
+  // outlive the executor; `program` is validated already, and `queue` was made for it.
   Executor(const Program& program, const Weights& weights, const Memory& memory, Queue& queue);
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;

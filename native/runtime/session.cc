@@ -22,7 +22,7 @@ bool needs_slot(const Program& program, Storage slot) {
 
 Session::Session(std::shared_ptr<const Weights> weights, std::span<const std::byte> program,
                  const SessionOptions& options)
-    : weights_(std::move(weights)), options_(options), queue_(weights_->device().make_queue(options.threads)) {
+    : weights_(std::move(weights)), options_(options) {
   Program decoded = Program::decode(program);
   allocate_slots(decoded);
   plan_ = make_plan(std::move(decoded));
@@ -42,11 +42,11 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
   auto plan = std::make_unique<Plan>();
   plan->program = std::move(program);
   plan->activations = device().allocate(static_cast<size_t>(plan->program.arena_bytes), "the activations");
-  queue_->reserve(plan->program);
+  plan->queue = device().make_queue(plan->program, options_.threads);
   const auto floats = [this](Storage storage) { return slot(storage) ? slot(storage)->floats() : nullptr; };
   const Memory memory{floats(Storage::parameter), floats(Storage::gradient), floats(Storage::moment1),
                       floats(Storage::moment2), plan->activations->data()};
-  plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, *queue_);
+  plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, *plan->queue);
   const int64_t scratch = plan->executor->scratch_bytes() + plan->program.guard_bytes;
   plan->scratch = device().allocate(static_cast<size_t>(scratch), "the scratch memory of the ops");
   plan->executor->set_scratch(plan->scratch->data());
@@ -82,7 +82,6 @@ StepResult Session::run(size_t entry, const Batch& batch) {
   scalars.learning_rate = batch.learning_rate;
   scalars.step = batch.step.value_or(step_);
   scalars.seed = plan_->program.seed;
-  scalars.tokens = static_cast<int32_t>(batch.tokens());
   scalars.sequences = static_cast<int32_t>(batch.sequences());
   plan_->executor->run(entry, batch, scalars);
   if (info.updates) step_ = scalars.step + 1;

@@ -59,7 +59,7 @@ class Session {
 
   // The best rate of multiply-adds that this session's threads, or its GPU, reach in short windows, over about so many
   // milliseconds; floating-point operations a second, a multiply-add counting as two.
-  double measure_roof(double milliseconds) { return queue_->measure_roof(milliseconds); }
+  double measure_roof(double milliseconds) { return plan_->queue->measure_roof(milliseconds); }
 
   // Takes another program, as a rule one of larger capacity, for the same flat buffers, which are kept. Throws like the
   // constructor, and then nothing changed.
@@ -85,6 +85,7 @@ class Session {
     Program program;
     std::shared_ptr<Arena> activations;
     std::shared_ptr<Arena> scratch;
+    std::unique_ptr<Queue> queue;  // before what holds on to it
     std::unique_ptr<Executor> executor;
   };
 
@@ -96,7 +97,6 @@ class Session {
 
   std::shared_ptr<const Weights> weights_;
   SessionOptions options_;
-  std::unique_ptr<Queue> queue_;
   int64_t parameters_ = 0;
   uint32_t step_ = 0;                                        // optimizer steps so far, where batches do not say
   std::array<std::shared_ptr<Arena>, kSlots.size()> slots_;  // null where the program names none of it

@@ -57,13 +57,8 @@ std::string run_with(const char* op, void (*run)(const Call&), int64_t tokens = 
   Session session(std::make_shared<Weights>(cpu_device(backend)), program(tokens, guard_bytes), {1, true});
   for (int64_t i = 0; i < kRows * kWidth; ++i) session.slot(Storage::parameter)->floats()[i] = static_cast<float>(i);
   const int32_t ids[] = {0, 1, 2}, cu[] = {0, kRows};
-  Batch batch;
-  batch.ids = ids;
-  batch.ids_count = kRows;
-  batch.cu = cu;
-  batch.cu_count = 2;
   try {
-    session.run(0, batch);
+    session.run(0, one_sequence(ids, cu, kRows));
   } catch (const Error& error) {
     return error.code() + ": " + error.what();
   }

@@ -30,11 +30,7 @@ std::vector<std::byte> optimizer_program(int64_t tokens) {
 }
 
 Batch one_token(const int32_t* ids, const int32_t* cu) {
-  Batch batch;
-  batch.ids = ids;
-  batch.ids_count = 1;
-  batch.cu = cu;
-  batch.cu_count = 2;
+  Batch batch = one_sequence(ids, cu, 1);
   batch.learning_rate = 1;
   return batch;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/batch.h"
 #include "runtime/program.h"
 
 namespace oa::selftest {
@@ -102,5 +103,15 @@ inline Dim fixed(int64_t n) { return {Dim::Kind::constant, n}; }
 inline Dim per_token() { return {Dim::Kind::tokens, 0}; }
 inline Dim per_sequence() { return {Dim::Kind::sequences, 0}; }
 inline Dim cumulative() { return {Dim::Kind::sequences_plus_one, 0}; }
+
+// A batch of one sequence: ids of `count` tokens and cu = {0, count}, which must outlive it.
+inline Batch one_sequence(const int32_t* ids, const int32_t* cu, int64_t count) {
+  Batch batch;
+  batch.ids = ids;
+  batch.ids_count = count;
+  batch.cu = cu;
+  batch.cu_count = 2;
+  return batch;
+}
 
 }  // namespace oa::selftest

@@ -116,8 +116,7 @@ Result run_on(const OpFunctions* table, const Case& c, int64_t tokens, int64_t r
   std::vector<float> qkv = noise(static_cast<size_t>(rows * 3 * hidden), 1),
                      dy = noise(static_cast<size_t>(rows * hidden), 2);
   for (size_t i = static_cast<size_t>(tokens * hidden); i < dy.size(); ++i) dy[i] = 0;
-  const StepScalars scalars{0.1f, 5, 0xfeedfeedfeedull, static_cast<int32_t>(tokens),
-                            static_cast<int32_t>(c.lengths.size())};
+  const StepScalars scalars{0.1f, 5, 0xfeedfeedfeedull, static_cast<int32_t>(c.lengths.size())};
   const auto floats = [&](int64_t n) { return static_cast<float*>(memory.allocate(static_cast<size_t>(n) * 4)); };
   float *y = floats(rows * hidden), *lse = floats(c.heads * rows), *d_qkv = floats(rows * 3 * hidden);
   void* const qkv_data = memory.hold(qkv.data(), qkv.size() * 4);

@@ -30,7 +30,9 @@ class OtherDevice final : public Device {
   void read(void* host, const void* device, size_t bytes) const override { gpu_->read(host, device, bytes); }
   void write(void* device, const void* host, size_t bytes) const override { gpu_->write(device, host, bytes); }
   void fill(void* device, unsigned char byte, size_t bytes) const override { gpu_->fill(device, byte, bytes); }
-  std::unique_ptr<Queue> make_queue(int threads) const override { return gpu_->make_queue(threads); }
+  std::unique_ptr<Queue> make_queue(const Program& program, int threads) const override {
+    return gpu_->make_queue(program, threads);
+  }
 
  private:
   std::shared_ptr<const Device> gpu_;
@@ -65,13 +67,8 @@ std::string run_with(void (*run)(const Call&)) {
   for (const OpInfo& info : op_infos()) code = info.name == "add" ? info.code : code;
   Session session(std::make_shared<Weights>(std::make_shared<OtherDevice>(code, run)), w.bytes(), {1, true});
   const int32_t ids[] = {0, 1, 2}, cu[] = {0, kRows};
-  Batch batch;
-  batch.ids = ids;
-  batch.ids_count = kRows;
-  batch.cu = cu;
-  batch.cu_count = 2;
   try {
-    session.run(0, batch);
+    session.run(0, one_sequence(ids, cu, kRows));
   } catch (const Error& error) {
     return error.code() + ": " + error.what();
   }

@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "../check.h"
+#include "../writer.h"
 #include "base/error.h"
 #include "base/step.h"
 #include "cuda/launch.cuh"
+#include "runtime/session.h"
 
 namespace oa::selftest {
 namespace {
@@ -289,6 +291,45 @@ void the_environment_sets_orders() {
   OA_CHECK(counted("disorder=7") == plain && counted("order=0") == plain);
 }
 
+// y = a + b over the tokens, for a session on the device.
+std::vector<std::byte> sum_program(int64_t tokens) {
+  ProgramWriter w;
+  w.tokens = tokens;
+  w.parameters = kCount;
+  const uint32_t ids = w.input(Input::ids, {per_token()}), cu = w.input(Input::cu, {cumulative()});
+  const uint32_t word = w.buffer(Storage::parameter, {fixed(1), fixed(kCount)});
+  const uint32_t a = w.buffer(Storage::activation, {per_token(), fixed(kCount)});
+  const uint32_t y = w.buffer(Storage::activation, {per_token(), fixed(kCount)});
+  w.entry("step", kNone, kNone, y, 2);
+  w.op("embedding", {a, ids, kNone, cu, word, kNone, kNone}, {0});
+  w.op("add", {y, a, a});
+  return w.bytes();
+}
+
+void a_plan_without_room_changes_nothing() {
+  Session session(std::make_shared<Weights>(find_device("cuda")), sum_program(8), {1, true});
+  const std::vector<float> parameters(kCount, 1.5f);
+  session.write_slot(Storage::parameter, parameters.data());
+  const int32_t ids[] = {0}, cu[] = {0, 1};
+  const auto gives_three = [&] {
+    session.run(0, one_sequence(ids, cu, 1));
+    const auto y = session.output(0);
+    return y.size() == kCount && std::all_of(y.begin(), y.end(), [](float v) { return v == 3.0f; });
+  };
+  OA_CHECK(gives_three());
+  {
+    const Machine machine("memory=3000000");  // its queue fits, its activations do not
+    OA_CHECK(error_code([&] { session.replan(sum_program(1 << 14)); }) == "ERR_MEMORY");
+  }
+  {
+    const Machine machine("memory=1500000");  // not even its queue
+    OA_CHECK(error_code([&] { session.replan(sum_program(16)); }) == "ERR_MEMORY");
+  }
+  OA_CHECK(gives_three());
+  session.replan(sum_program(16));
+  OA_CHECK(gives_three());
+}
+
 }  // namespace
 
 void test_cuda_runtime() {
@@ -304,6 +345,7 @@ void test_cuda_runtime() {
   run("the host cannot touch memory of the device", the_host_cannot_touch_the_device);
   run("fresh memory is not cleared", memory_is_not_cleared);
   run("the environment sets orders", the_environment_sets_orders);
+  run("a plan without room changes nothing", a_plan_without_room_changes_nothing);
 }
 
 }  // namespace oa::selftest
