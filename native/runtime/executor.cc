@@ -142,4 +142,18 @@ std::span<const float> Executor::result(size_t entry, uint32_t number) const {
   return {bind_buffer(buffer).f32(), static_cast<size_t>(elements)};
 }
 
+void Executor::read(size_t entry, uint32_t number, float* values) const {
+  const auto placed = result(entry, number);
+  if (placed.empty()) return;
+  const Buffer& buffer = program_.buffers[number];
+  const BoundEntry& bound = entries_[entry];
+  const Dim& last = buffer.dims[buffer.rank - 1];
+  const auto length = static_cast<size_t>(last.bind(bound.batch_tokens, bound.batch_sequences));
+  const auto stride = static_cast<size_t>(last.bind(bound.tokens, bound.sequences));
+  const size_t run = buffer.rank == 1 || length == stride ? placed.size() : length;
+  for (size_t row = 0; row * run < placed.size(); ++row) {
+    weights_.device().read(values + row * run, placed.data() + row * stride, run * sizeof(float));
+  }
+}
+
 }  // namespace oa

@@ -44,6 +44,10 @@ class Executor {
   // Where a buffer lies on the device, over the shape it had in the last run of `entry`.
   std::span<const float> result(size_t entry, uint32_t buffer) const;
 
+  // Copies that from the device, dense, where it may have rounded up T or B. Only the first and the last dimension of a
+  // shape may hold them.
+  void read(size_t entry, uint32_t buffer, float* values) const;
+
  private:
   struct InputSlot {
     size_t operand = 0;

@@ -52,6 +52,7 @@ export class CaseBuilder {
   types: Int32Array | undefined
   labels: { value: Value; data: Numbers } | undefined
   private vocabulary: number
+  private ownIds = false
   readonly caseName: string
 
   constructor(lengths: readonly number[], caseName: string) {
@@ -60,13 +61,14 @@ export class CaseBuilder {
     lengths.forEach((length, b) => (this.cu[b + 1] = this.cu[b]! + length))
     this.tokens = this.cu.at(-1)!
     this.sequences = lengths.length
-    this.ids = Int32Array.from({ length: this.tokens }, (_, t) => t)
-    this.vocabulary = Math.max(1, this.tokens)
+    this.ids = Int32Array.from({ length: this.tokens }, (_, t) => t + 1)
+    this.vocabulary = this.tokens + 1
   }
 
   /** Sets the batch's ids (below `vocabulary`) and types; before any operand is made. */
   batch(ids: Int32Array, vocabulary: number, types?: Int32Array): void {
     this.ids = ids
+    this.ownIds = true
     this.vocabulary = vocabulary
     this.types = types
   }
@@ -89,11 +91,21 @@ export class CaseBuilder {
     return this.hold({ name, dtype: 'f32', shape, storage: 'frozen', parts }, held)
   }
 
-  /** Activations [T, width]; with the batch's own ids, `data` is [T, width]. */
+  /**
+   * Activations [T, width], `data` being [T, width] too. Token t has the id t + 1: what a device adds behind the batch
+   * has the id 0, whose row is zeros, as gradients there must be. With ids of `batch`, `data` is [vocabulary, width].
+   */
   tokenRows(name: string, width: number, data?: Float32Array): Value {
-    const word = this.parameter(`${name}.rows`, [this.vocabulary, width], data)
+    const word = this.parameter(`${name}.rows`, [this.vocabulary, width], this.rowsOf(name, width, data))
     return this.node('embedding', { ids: inputs.ids, cu: inputs.cu, word }, { position_offset: 0 }, [], `load.${name}`)
       .outputs['y']!
+  }
+
+  private rowsOf(name: string, width: number, data?: Float32Array): Float32Array | undefined {
+    if (this.ownIds) return data
+    const rows = new Float32Array(this.vocabulary * width)
+    rows.set(data ?? normal(`${this.caseName}/${name}.rows`, this.tokens * width), width)
+    return rows
   }
 
   /** Activations [B, width]: row b is row cu[b] of `data` [T, width], zeros for an empty sequence. */
