@@ -10,32 +10,35 @@
 
 #include "cuda/quad.cuh"
 #include "cuda/shared.cuh"
-#include "ops/scratch.h"
 
 namespace oa::cuda {
 
 constexpr int kMostColumnSums = 3;
 constexpr int64_t kMostSumChunks = 256;  // two blocks for each of an H100's 132 multiprocessors
 
-// Rows of a chunk: at least one for each warp.
+// Rows of a chunk: a whole number for each warp.
 inline int64_t sum_chunk_rows(int64_t rows) {
-  const int64_t even = chunk_count(rows, kMostSumChunks);
-  return chunk_count(even > 0 ? even : 1, kTileWarps) * kTileWarps;
+  const int64_t each_warp = (rows + kMostSumChunks * kTileWarps - 1) / (kMostSumChunks * kTileWarps);
+  return (each_warp > 0 ? each_warp : 1) * kTileWarps;
 }
 
-inline int64_t sum_chunks(int64_t rows) { return chunk_count(rows, sum_chunk_rows(rows)); }
+inline int64_t sum_chunks(int64_t rows) { return blocks_for(rows, sum_chunk_rows(rows)); }
 
-// A pass's slots. Without a base it only counts, at capacity: the chunks of fewer rows are not more.
+// A pass's slots, cut from the Scratch of ops/scratch.h.
 struct ColumnSlots {
   ColumnSlots() = default;
+  template <class Scratch>
   ColumnSlots(Scratch& scratch, int64_t rows, int64_t columns, int count)
-      : sums(count), chunks(sum_chunks(rows)), width(align_floats(columns)) {
-    const int64_t most = chunk_count(rows, kTileWarps);
+      : sums(count), chunks(sum_chunks(rows)), width((columns + kLine - 1) / kLine * kLine) {
+    // Room for fewer rows too, which may be cut into more chunks than these.
+    const int64_t most = blocks_for(rows, kTileWarps);
     slots = scratch.floats((most < kMostSumChunks ? most : kMostSumChunks) * sums * width);
   }
 
   // Where sum `i` of a chunk goes.
   __device__ __forceinline__ float* of(int64_t chunk, int i) const { return slots + (chunk * sums + i) * width; }
+
+  static constexpr int64_t kLine = 16;  // floats
 
   float* slots = nullptr;  // null: no sums are asked for
   int sums = 0;

@@ -6,6 +6,7 @@
 #include "ops/layer_norm.h"
 
 #include "cuda/layer_norm.cuh"
+#include "ops/scratch.h"
 
 namespace oa::cuda {
 

@@ -11,6 +11,7 @@
 #include "cuda/activations.cuh"
 #include "cuda/column_sums.cuh"
 #include "cuda/elementwise.cuh"
+#include "ops/scratch.h"
 
 namespace oa::cuda {
 

@@ -7,6 +7,7 @@
 #include "ops/residual_layer_norm.h"
 
 #include "cuda/layer_norm.cuh"
+#include "ops/scratch.h"
 
 namespace oa::cuda {
 
