@@ -1,5 +1,7 @@
 #include "cuda/check.h"
 
+#include <string>
+
 #include "base/error.h"
 
 namespace oa::cuda {
@@ -27,7 +29,5 @@ void check(cudaError_t status, const char* what) {
       std::string("CUDA failed at ") + what + ": " + cudaGetErrorString(status) + " (" + name + ")" + advice(status),
       {{"cuda", name}, {"what", what}});
 }
-
-void check(cudaError_t status, const std::string& what) { check(status, what.c_str()); }
 
 }  // namespace oa::cuda

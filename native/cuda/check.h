@@ -3,13 +3,10 @@
 
 #include <cuda_runtime.h>
 
-#include <string>
-
 namespace oa::cuda {
 
 // Throws ERR_MEMORY where the device has too little memory, else ERR_DEVICE; `what` is a phrase in the user's terms,
 // such as "copying the frozen weights".
 void check(cudaError_t status, const char* what);
-void check(cudaError_t status, const std::string& what);
 
 }  // namespace oa::cuda

@@ -1,5 +1,6 @@
-// Bottleneck adapter with the residual sum and the LayerNorm that follow it: products by cuBLASLt, and between them
-// kernels that take each element once, all in f32.
+// Bottleneck adapter with the residual sum and the LayerNorm that follow it, all in f32. Forward where is_fused(): one
+// kernel, ops/adapter_forward.cuh. Elsewhere and backward: products by cuBLASLt, and between them kernels that take
+// each element once.
 //   forward   a = dropout(x)                                        a thread owns quads; nothing where p = 0
 //             z = a·down_wᵀ                                         product
 //             z += down_b, h = activation(z)                        a thread owns quads
@@ -19,6 +20,7 @@
 #include "ops/adapter.h"
 
 #include "cuda/activations.cuh"
+#include "ops/adapter_forward.cuh"
 #include "ops/layer_norm.cuh"
 
 namespace oa::cuda {
@@ -79,15 +81,68 @@ struct AdapterRows {
   };
 };
 
+// Which forward pass a shape takes. By count, not yet measured: one kernel moves half the bytes of the composition, but
+// reads both weights, 8·M·C bytes, for every 16 rows, and multiplies at a part of the rate of cuBLASLt; at M = 64 the
+// bytes from the second-level cache and the operations come near to what it saves. Must not depend on T: scratch is
+// asked for at capacity.
+bool is_fused(const AdapterCall& ad) { return ad.bottleneck <= kFusedBottleneck && ad.columns <= kFusedColumns; }
+
 struct ForwardScratch {
   ForwardScratch(const AdapterCall& ad, Scratch& scratch) {
+    if (is_fused(ad)) return;
     hidden = scratch.floats(ad.rows * ad.bottleneck);
     if (ad.dropout > 0.0f) input = scratch.floats(ad.rows * ad.columns);
   }
 
-  float* hidden;           // [T, M] activation(z)
-  float* input = nullptr;  // [T, C] dropout(x)
+  float* hidden = nullptr;  // [T, M] activation(z)
+  float* input = nullptr;   // [T, C] dropout(x)
 };
+
+void forward_composed(const Call& call, const AdapterCall& ad) {
+  Stream& stream = *call.stream;
+  Scratch pieces(call.scratch);
+  const ForwardScratch scratch(ad, pieces);
+  const int c = static_cast<int>(ad.columns), m = static_cast<int>(ad.bottleneck);
+  const float* const a = scratch.input ? scratch.input : ad.x;
+  if (scratch.input) {
+    const bool whole = is_whole(c, {scratch.input, ad.x});
+    launch(stream, quad_tiles("adapter, dropout", ad.rows, c),
+           whole ? adapter_dropout_kernel<true> : adapter_dropout_kernel<false>, scratch.input, ad.x,
+           Dropout{ad.dropout, ad.rng, call.scalars}, ad.rows, c);
+  }
+  Product down{ad.z ? ad.z : scratch.hidden, a, ad.down_w, ad.rows, m, c};
+  Product up{ad.y, scratch.hidden, ad.up_w, ad.rows, c, m};
+  down.transpose_b = up.transpose_b = true;
+  stream.multiply(down);
+  const bool whole = is_whole(m, {scratch.hidden, ad.z});
+  launch(stream, quad_tiles("adapter, bottleneck", ad.rows, m),
+         whole ? adapter_hidden_kernel<true> : adapter_hidden_kernel<false>, scratch.hidden, ad.z, ad.down_b,
+         ad.activation, ad.rows, m);
+  stream.multiply(up);
+  normalize(stream, "adapter, LayerNorm", {ad.y, ad.xhat, ad.rstd, ad.gamma, ad.beta, ad.rows, c, ad.epsilon},
+            AdapterRows{ad.y, ad.up_b, a, ad.residual, c}, is_whole(c, {ad.y, ad.xhat, a, ad.residual}));
+}
+
+void forward_fused(const Call& call, const AdapterCall& ad) {
+  const int columns = static_cast<int>(ad.columns);
+  const AdapterForward forward{{ad.y, ad.xhat, ad.rstd, ad.gamma, ad.beta, ad.rows, columns, ad.epsilon},
+                               ad.z,
+                               ad.x,
+                               ad.residual,
+                               ad.down_w,
+                               ad.down_b,
+                               ad.up_w,
+                               ad.up_b,
+                               static_cast<int>(ad.bottleneck),
+                               ad.activation,
+                               {ad.dropout, ad.rng, call.scalars}};
+  const bool whole = is_whole(columns, {ad.y, ad.xhat, ad.x, ad.residual});
+  if (ad.dropout > 0.0f) {
+    adapter_forward<true>(*call.stream, "adapter", forward, whole);
+  } else {
+    adapter_forward<false>(*call.stream, "adapter", forward, whole);
+  }
+}
 
 // --- backward ---
 
@@ -227,28 +282,11 @@ int64_t scratch_adapter(const Call& call) {
 
 void run_adapter(const Call& call) {
   const AdapterCall ad(call);
-  Stream& stream = *call.stream;
-  Scratch pieces(call.scratch);
-  const ForwardScratch scratch(ad, pieces);
-  const int c = static_cast<int>(ad.columns), m = static_cast<int>(ad.bottleneck);
-  const float* const a = scratch.input ? scratch.input : ad.x;
-  if (scratch.input) {
-    const bool whole = is_whole(c, {scratch.input, ad.x});
-    launch(stream, quad_tiles("adapter, dropout", ad.rows, c),
-           whole ? adapter_dropout_kernel<true> : adapter_dropout_kernel<false>, scratch.input, ad.x,
-           Dropout{ad.dropout, ad.rng, call.scalars}, ad.rows, c);
+  if (is_fused(ad)) {
+    forward_fused(call, ad);
+  } else {
+    forward_composed(call, ad);
   }
-  Product down{ad.z ? ad.z : scratch.hidden, a, ad.down_w, ad.rows, m, c};
-  Product up{ad.y, scratch.hidden, ad.up_w, ad.rows, c, m};
-  down.transpose_b = up.transpose_b = true;
-  stream.multiply(down);
-  const bool whole = is_whole(m, {scratch.hidden, ad.z});
-  launch(stream, quad_tiles("adapter, bottleneck", ad.rows, m),
-         whole ? adapter_hidden_kernel<true> : adapter_hidden_kernel<false>, scratch.hidden, ad.z, ad.down_b,
-         ad.activation, ad.rows, m);
-  stream.multiply(up);
-  normalize(stream, "adapter, LayerNorm", {ad.y, ad.xhat, ad.rstd, ad.gamma, ad.beta, ad.rows, c, ad.epsilon},
-            AdapterRows{ad.y, ad.up_b, a, ad.residual, c}, is_whole(c, {ad.y, ad.xhat, a, ad.residual}));
 }
 
 int64_t scratch_adapter_backward(const Call& call) {

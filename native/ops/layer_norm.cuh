@@ -19,6 +19,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 
 #include "base/error.h"
 #include "cuda/quad.cuh"
@@ -253,9 +254,9 @@ void normalize(Stream& stream, const char* name, const Normalization& norm, cons
            whole ? normalize_by_blocks_kernel<true, Source> : normalize_by_blocks_kernel<false, Source>, norm, source);
     return;
   }
-  with_warp_quads(norm.columns, whole, [&](auto quads, auto is_whole) {
+  with_warp_quads(norm.columns, whole, [&](auto quads, auto whole_rows) {
     launch(stream, {name, dim3(blocks_for(norm.rows, kTileWarps)), dim3(kTeamThreads)},
-           normalize_by_warps_kernel<quads.value, is_whole.value, Source>, norm, source);
+           normalize_by_warps_kernel<quads.value, whole_rows.value, Source>, norm, source);
   });
 }
 
@@ -273,9 +274,9 @@ void normalization_gradient(Stream& stream, const char* name, const Normalizatio
            norm, sink, slots, chunk_rows);
     return;
   }
-  with_warp_quads(norm.columns, whole, [&](auto quads, auto is_whole) {
+  with_warp_quads(norm.columns, whole, [&](auto quads, auto whole_rows) {
     launch(stream, {name, dim3(blocks), dim3(kTeamThreads), sizeof(WarpColumns<quads.value>)},
-           normalization_gradient_by_warps_kernel<quads.value, is_whole.value, kSums, Sink>, norm, sink, slots,
+           normalization_gradient_by_warps_kernel<quads.value, whole_rows.value, kSums, Sink>, norm, sink, slots,
            chunk_rows);
   });
 }
