@@ -71,7 +71,8 @@ class BufferTable {
     writer.words(storages[value.storage], dtypes[value.dtype], formNumbers[form], value.shape.length)
     for (let i = 0; i < maximumRank; i++) writer.words(...dimWords(value.shape[i] ?? 0))
     writer.long(this.#offset(value, arena))
-    if (value.storage === 'frozen' || value.storage === 'task') writer.words(...this.strings.add(weightKey(value, form)))
+    if (value.storage === 'frozen' || value.storage === 'task')
+      writer.words(...this.strings.add(weightKey(value, form)))
     else writer.words(0, 0)
     return this.count++
   }

@@ -68,11 +68,11 @@ export class Batcher {
 
   /** Rows of the model that has waited longest, in the order of their calls, up to the budget. */
   #take(): Share[] {
-    const { model } = this.#waiting[0]!.task
+    const [{ task: first }] = this.#waiting as [Job]
     const shares: Share[] = []
     let room = this.#budget
     for (const job of this.#waiting) {
-      if (job.task.model !== model) continue
+      if (first.model.mixes ? job.task.model !== first.model : job.task !== first) continue
       const begin = job.taken
       const { cu } = job.rows
       while (job.taken < cu.length - 1) {

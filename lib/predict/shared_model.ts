@@ -3,7 +3,7 @@ import type { Backbone } from '../backbone/backbone.js'
 import type { PackedRows } from '../data/pack.js'
 import { OptionError } from '../errors.js'
 import { heads } from '../heads/index.js'
-import type { Value } from '../ir/graph.js'
+import type { Node, Value } from '../ir/graph.js'
 import { layOutParameters, type ParameterLayout } from '../plan/layout.js'
 import { weightUses, type WeightUse } from '../plan/plan.js'
 import type { NativeBatch, NativeMemory } from '../runtime/native-types.js'
@@ -30,6 +30,8 @@ export interface TaskRows {
  */
 export class SharedModel {
   readonly limits: EncoderLimits
+  /** False where a batch holds rows of one task alone: its embeddings are its own. */
+  readonly mixes: boolean
   /** Width of the logits of every task here. */
   readonly #outputs: number
   readonly #perToken: boolean
@@ -39,6 +41,7 @@ export class SharedModel {
 
   private constructor(session: Session, model: ResolvedModel, compiled: CompiledShared, limits: EncoderLimits) {
     this.limits = limits
+    this.mixes = compiled.entries.every(({ nodes }) => nodes.every(canMix))
     this.#outputs = model.outputs
     this.#perToken = heads[model.kind].perToken
     this.#session = session
@@ -51,7 +54,13 @@ export class SharedModel {
     const shared = { ...model, outputs: roomFor(model.outputs) }
     const compiled = compileShared(backbone.imported, shared)
     const { entries, layout } = compiled
-    const session = await Session.create({ entries, layout, weights: backbone.weights(isa), seed: seedWords(0), threads })
+    const session = await Session.create({
+      entries,
+      layout,
+      weights: backbone.weights(isa),
+      seed: seedWords(0),
+      threads,
+    })
     return new SharedModel(session, shared, compiled, encoderLimits(backbone.imported.graph))
   }
 
@@ -84,7 +93,7 @@ export class SharedModel {
 
   /**
    * One array a row, in the order of the groups: [outputs of its task's head], or [length · outputs].
-   * @param groups each of another task
+   * @param groups each of another task; one alone unless the model `mixes`
    * @param outputs width of each group's head
    */
   async forward(groups: readonly TaskRows[], outputs: readonly number[]): Promise<Float32Array[][]> {
@@ -119,6 +128,12 @@ export function modelShape({ adapter, trainable, pool, kind, outputs }: Resolved
 
 function roomFor(outputs: number): number {
   return Math.ceil(outputs / outputsStep) * outputsStep
+}
+
+/** An op that reads weights of a task runs on that task's rows alone: all else it reads must have rows. */
+function canMix({ inputs }: Node): boolean {
+  const storages = Object.values(inputs).map(({ storage }) => storage)
+  return !(storages.includes('task') && storages.includes('input'))
 }
 
 function isHead({ name }: Value): boolean {

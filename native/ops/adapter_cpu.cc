@@ -94,10 +94,12 @@ void forward_block(const AdapterCall& ad, const ForwardScratch& scratch, const D
   }
   float* hidden = scratch.hidden + thread * scratch.hidden_stride;
   float* z = ad.z ? ad.z + range.begin * ad.bottleneck : hidden;
-  gemm_packed_rows(z, ad.bottleneck, a, ad.columns, ad.packed ? ad.down_w : scratch.down, rows, ad.bottleneck, ad.columns, {});
+  gemm_packed_rows(z, ad.bottleneck, a, ad.columns, ad.packed ? ad.down_w : scratch.down, rows, ad.bottleneck,
+                   ad.columns, {});
   bias_and_activate(ad.activation, hidden, z, ad.down_b, rows, ad.bottleneck);
   float* y = ad.y + start;
-  gemm_packed_rows(y, ad.columns, hidden, ad.bottleneck, ad.packed ? ad.up_w : scratch.up, rows, ad.columns, ad.bottleneck, {});
+  gemm_packed_rows(y, ad.columns, hidden, ad.bottleneck, ad.packed ? ad.up_w : scratch.up, rows, ad.columns,
+                   ad.bottleneck, {});
 
   const float* residual = ad.residual + start;
   const auto source = [&](int64_t row, int64_t c, int lanes) OA_INLINE_BODY {

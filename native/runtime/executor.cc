@@ -127,8 +127,9 @@ void Executor::cut(BoundEntry& bound, const Batch& batch, const StagedStep& step
   for (int64_t g = 0; g < batch.groups; ++g) {
     const int64_t task = batch.tasks[g];
     if (task >= 0 && task < static_cast<int64_t>(tasks_.size()) && !tasks_[static_cast<size_t>(task)].empty()) continue;
-    throw Error("ERR_BATCH", "the batch is not valid: tasks[" + std::to_string(g) + "] is " + std::to_string(task) +
-                                 ", which is no task of this session",
+    throw Error("ERR_BATCH",
+                "the batch is not valid: tasks[" + std::to_string(g) + "] is " + std::to_string(task) +
+                    ", which is no task of this session",
                 {{"field", "tasks"}, {"index", std::to_string(g)}, {"value", std::to_string(task)}});
   }
   bound.groups->cut({bound.calls, bound.functions}, batch, step, tasks_);
@@ -170,7 +171,8 @@ void Executor::run_watched(size_t entry, const BoundEntry& bound) const {
 std::span<const float> Executor::result(size_t entry, uint32_t number) const {
   if (number == kNone) return {};
   const Buffer& buffer = program_.buffers[number];
-  if (buffer.storage == Storage::input || buffer.storage == Storage::frozen || buffer.storage == Storage::task) return {};
+  if (buffer.storage == Storage::input || buffer.storage == Storage::frozen || buffer.storage == Storage::task)
+    return {};
   const BoundEntry& bound = entries_[entry];
   const int64_t elements = buffer.elements(bound.batch_tokens, bound.batch_sequences);
   return {bind_buffer(buffer).f32(), static_cast<size_t>(elements)};

@@ -13,26 +13,20 @@ bool is_task(const Program& program, uint32_t number) {
 }
 
 bool reads_task(const Program& program, const OpCall& op) {
-  return std::any_of(op.operands.begin(), op.operands.end(),
-                     [&](uint32_t number) { return is_task(program, number); });
+  return std::any_of(op.operands.begin(), op.operands.end(), [&](uint32_t number) { return is_task(program, number); });
 }
 
-// Operands of an op that is cut: weights as they are, and activations whose rows are those of tokens or of sequences.
-void check_cuttable(const Program& program, const Entry& entry, const OpCall& op) {
-  for (size_t i = 0; i < op.operands.size(); ++i) {
-    if (op.operands[i] == kNone) continue;
-    const Buffer& buffer = program.buffers[op.operands[i]];
+// Whether the operands of an op are weights, taken as they are, or activations with a row for every token or sequence.
+bool is_cuttable(const Program& program, const OpCall& op) {
+  return std::all_of(op.operands.begin(), op.operands.end(), [&](uint32_t number) {
+    if (number == kNone) return true;
+    const Buffer& buffer = program.buffers[number];
+    if (buffer.storage == Storage::task || buffer.storage == Storage::frozen) return true;
     const auto is_constant = [](const Dim& dim) { return dim.kind == Dim::Kind::constant; };
-    const bool rows = buffer.storage == Storage::activation && buffer.rank >= 1 &&
-                      (buffer.dims[0].kind == Dim::Kind::tokens || buffer.dims[0].kind == Dim::Kind::sequences) &&
-                      std::all_of(buffer.dims + 1, buffer.dims + buffer.rank, is_constant);
-    if (rows || buffer.storage == Storage::task || buffer.storage == Storage::frozen) continue;
-    const std::string operand(op.info->operand_list[i].name);
-    throw Error("ERR_PROGRAM",
-                "entry \"" + entry.name + "\": " + op.label() + " reads weights of a task, so its operand \"" +
-                    operand + "\" must be a weight, or an activation with a row for every token or sequence",
-                {{"entry", entry.name}, {"node", op.name}, {"operand", operand}});
-  }
+    return buffer.storage == Storage::activation && buffer.rank >= 1 &&
+           (buffer.dims[0].kind == Dim::Kind::tokens || buffer.dims[0].kind == Dim::Kind::sequences) &&
+           std::all_of(buffer.dims + 1, buffer.dims + buffer.rank, is_constant);
+  });
 }
 
 }  // namespace
@@ -53,13 +47,19 @@ bool reads_task(const Program& program, const Entry& entry) {
 TaskGroups::TaskGroups(const Program& program, const Entry& entry) : program_(program), entry_(entry) {
   for (const OpCall& op : entry.ops) {
     grouped_.push_back(reads_task(program, op));
-    if (grouped_.back()) check_cuttable(program, entry, op);
+    if (grouped_.back() && !is_cuttable(program, op) && !uncuttable_) uncuttable_ = &op;
   }
 }
 
 void TaskGroups::cut(const BoundOps& ops, const Batch& batch, const StagedStep& step,
                      std::span<const TaskPlaces> places) {
   const auto groups = static_cast<size_t>(batch.groups);
+  if (groups > 1 && uncuttable_) {
+    throw Error("ERR_BATCH",
+                "the batch is not valid: it has rows of " + std::to_string(groups) + " tasks, but " +
+                    uncuttable_->label() + " can read the weights of one alone",
+                {{"field", "tasks"}, {"node", uncuttable_->name}});
+  }
   size_t calls = 0, operands = 0;
   for (size_t i = 0; i < grouped_.size(); ++i) {
     calls += grouped_[i] ? groups : 1;
@@ -97,7 +97,7 @@ void TaskGroups::append_slice(const Call& call, size_t op, const Rows& rows, con
     Operand operand = call[static_cast<int>(i)];
     if (is_task(program_, numbers[i])) {
       operand.data = places[numbers[i]];
-    } else if (numbers[i] != kNone && operand.storage == Storage::activation) {
+    } else if (!uncuttable_ && numbers[i] != kNone && operand.storage == Storage::activation) {
       const bool tokens = program_.buffers[numbers[i]].dims[0].kind == Dim::Kind::tokens;
       const int64_t begin = tokens ? rows.tokens : rows.sequences;
       const int64_t end = tokens ? rows.tokens_end : rows.sequences_end;

@@ -23,10 +23,10 @@ bool reads_task(const Program& program, const Entry& entry);
 // The ops of one entry, cut for one step. Keeps its memory from step to step.
 class TaskGroups {
  public:
-  // Throws ERR_PROGRAM for an op whose rows cannot be told from its operands' shapes.
   TaskGroups(const Program& program, const Entry& entry);
 
-  // `ops` are the entry's, bound to `step`; the batch has been checked. `places` by task number.
+  // `ops` are the entry's, bound to `step`; the batch has been checked. `places` by task number. Throws ERR_BATCH for
+  // several groups where an op with weights of a task also reads tokens or lengths (embeddings that were trained).
   void cut(const BoundOps& ops, const Batch& batch, const StagedStep& step, std::span<const TaskPlaces> places);
 
   BoundOps ops() const { return {calls_, functions_, false}; }
@@ -42,8 +42,9 @@ class TaskGroups {
 
   const Program& program_;
   const Entry& entry_;
-  std::vector<bool> grouped_;     // by op
-  std::vector<Operand> operands_;  // of all calls of the step
+  std::vector<bool> grouped_;           // by op
+  const OpCall* uncuttable_ = nullptr;  // the first, where there are any
+  std::vector<Operand> operands_;       // of all calls of the step
   std::vector<Call> calls_;
   std::vector<const OpFunctions*> functions_;
   std::vector<size_t> first_;  // of each op among calls_, and the end
