@@ -21,14 +21,24 @@ export interface OpenRunOptions {
   readonly threads?: number
 }
 
-/** A trained model, ready to be run, not to be trained further. */
-export interface OpenRun {
+/** What a run's folder holds, checked, and the backbone it was trained on. */
+export interface ReadRun {
+  readonly folder: string
   readonly record: RunRecord
   readonly task: Task
   readonly backbone: Backbone
-  readonly model: TaskModel
+  /** Of the model that was trained. */
+  readonly options: TrainerOptions
+  readonly tensors: Parameters
+  /** The file of the tensors. */
+  readonly file: string
   /** WARN_RUN_UNFINISHED of a training that is not at its end. */
   readonly warnings: readonly Warning[]
+}
+
+/** A trained model, ready to be run, not to be trained further. */
+export interface OpenRun extends ReadRun {
+  readonly model: TaskModel
 }
 
 /**
@@ -37,6 +47,19 @@ export interface OpenRun {
  * @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_*; DeviceError
  */
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
+  const run = await readRun(folder, options)
+  const model = await blameRecord(folder, () => TaskModel.create(run.options))
+  try {
+    await blameFile(run.file, () => model.setParameters(run.tensors))
+  } catch (error) {
+    await model.dispose()
+    throw error
+  }
+  return { ...run, model }
+}
+
+/** The same without a model on a device. @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_* */
+export async function readRun(folder: string, options: OpenRunOptions = {}): Promise<ReadRun> {
   const { backbone: given } = options
   if (given !== undefined && (typeof given === 'string' ? given === '' : !isBackbone(given)))
     throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', given)
@@ -57,8 +80,12 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     )
   }
   const { adapter, head, trainable } = record.options
-  const model = await blameRecord(folder, () =>
-    TaskModel.create({
+  return {
+    folder,
+    record,
+    task,
+    backbone,
+    options: {
       backbone,
       task: { kind: task.kind, outputs: task.outputs },
       adapter: adapter as TrainerOptions['adapter'],
@@ -66,15 +93,11 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       trainable: trainable as TrainerOptions['trainable'],
       device,
       threads,
-    }),
-  )
-  try {
-    await blameFile(file, () => model.setParameters(tensors))
-  } catch (error) {
-    await model.dispose()
-    throw error
+    },
+    tensors,
+    file,
+    warnings,
   }
-  return { record, task, backbone, model, warnings }
 }
 
 /** The task of a record, once what else is read of it has been checked. @throws OptionError ERR_OPTION */
@@ -86,7 +109,7 @@ function checkRecord({ backbone, options, task }: RunRecord): Task {
 }
 
 /** Builds from the record, whose values are checked as options are: a wrong one is the file's fault, not the caller's. */
-async function blameRecord<T>(folder: string, build: () => T | Promise<T>): Promise<T> {
+export async function blameRecord<T>(folder: string, build: () => T | Promise<T>): Promise<T> {
   try {
     return await build()
   } catch (cause) {
