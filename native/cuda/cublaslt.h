@@ -33,6 +33,8 @@ struct CublasLtLibrary {
   std::string problem;  // empty when all is well
 };
 const CublasLtLibrary& cublaslt();
+// "13.1.0"; empty where it cannot be used.
+std::string cublaslt_version();
 
 // Products on one stream. Descriptors and algorithm of a shape are chosen once and kept.
 class Multiplier {

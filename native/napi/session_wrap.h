@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,6 +26,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value measure_roof(const Napi::CallbackInfo& info);
+  Napi::Value measure_product(const Napi::CallbackInfo& info);
+  Napi::Value measure(Napi::Env env, std::function<double()> rate_of);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
   Napi::Value arena(const Napi::CallbackInfo& info);

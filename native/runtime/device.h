@@ -27,6 +27,15 @@ struct BoundOps {
   std::span<const OpFunctions* const> functions;  // one for every call
 };
 
+// A matrix product c[rows, columns] = a[rows, depth] · b[depth, columns]; a transposed operand is stored the other way.
+struct ProductShape {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t depth = 0;
+  bool transpose_a = false;
+  bool transpose_b = false;
+};
+
 // A plan's own place to run on a device: a pool of threads, or a stream with room for the plan's batches. Used by one
 // thread at a time.
 class Queue {
@@ -47,6 +56,10 @@ class Queue {
 
   // The best rate of multiply-adds, two operations each, of short windows over about so many milliseconds; a second.
   virtual double measure_roof(double milliseconds) = 0;
+
+  // The same for products of one shape, in the precision of the steps; on a CPU that of multiply-adds, whatever the
+  // shape.
+  virtual double measure_product(const ProductShape&, double milliseconds) { return measure_roof(milliseconds); }
 };
 
 class Device {

@@ -61,6 +61,11 @@ class Session {
   // milliseconds; floating-point operations a second, a multiply-add counting as two.
   double measure_roof(double milliseconds) { return plan_->queue->measure_roof(milliseconds); }
 
+  // The same for matrix products of one shape. Throws ERR_MEMORY where there is no room for its operands.
+  double measure_product(const ProductShape& shape, double milliseconds) {
+    return plan_->queue->measure_product(shape, milliseconds);
+  }
+
   // Takes another program, as a rule one of larger capacity, for the same flat buffers, which are kept. Throws like the
   // constructor, and then nothing changed.
   void replan(std::span<const std::byte> program);
