@@ -10,7 +10,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { addonName, root } from './native.mjs'
-import { replayOnGpu } from './gpu.mjs'
+import { testGpu } from './gpu.mjs'
 import { compiledAddon, testNvcc } from './nvcc.mjs'
 import { programFolder, recordings, runPrograms } from './programs.mjs'
 import { countAva, finish, need, runTests } from './tally.mjs'
@@ -27,6 +27,10 @@ function compile(project) {
 
 function buildTests() {
   need('building the addon', process.execPath, [join(root, 'scripts', 'install.mjs')])
+  compileTests()
+}
+
+function compileTests() {
   rmSync(join(root, 'dist-test'), { recursive: true, force: true })
   compile('tsconfig.test.json')
 }
@@ -74,11 +78,10 @@ async function main() {
     testNvcc({ write: args.includes('--write') })
     await runCuda('compiled', compiledAddon)
   } else if (args.includes('--gpu')) {
+    // A bundle for a machine without a network has both, and no compiler of TypeScript.
     if (!hasRecordings()) await runAva(recordedTests)
-    else buildTests()
-    testNvcc({ write: false })
-    await replayOnGpu()
-    await runCuda('gpu', compiledAddon)
+    else if (existsSync(join(root, 'node_modules', 'typescript'))) compileTests()
+    await testGpu((addon) => runCuda('gpu', addon))
   } else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
     if (!hasRecordings()) await runAva(recordedTests)
