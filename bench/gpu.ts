@@ -19,6 +19,7 @@ import { writeAtomic } from '../lib/formats/atomic.js'
 import { DeviceError, OptionError } from '../lib/index.js'
 import { checkChoice } from '../lib/options.js'
 import { resolveDevice, resolveThreads, type Device } from '../lib/runtime/device.js'
+import type { Precision } from '../lib/runtime/precision.js'
 import { gpuShapeNames } from './gpu/model.js'
 import { peerVersions, whyNoPeers, type PeerOptions } from './gpu/peer.js'
 import { printGpuReport } from './gpu/print.js'
@@ -69,7 +70,7 @@ function count(name: string, text: string): number {
 
 async function main(): Promise<void> {
   const device = args.device as Device
-  const { kind, description } = resolveDevice(device)
+  const { kind, description } = resolveDevice(device, args.precision as Precision)
   console.error(`bench:gpu on ${description}`)
   const { python, how, paddings, 'peer-precision': precision, 'peer-steps': steps } = args
   const peers = path.resolve(args.peers)

@@ -3,6 +3,7 @@ import { quantile } from '../../lib/bench/statistics.js'
 import { subjectModel } from '../../lib/bench/subject.js'
 import type { Backbone } from '../../lib/index.js'
 import { resolveDevice, type Device } from '../../lib/runtime/device.js'
+import type { Precision } from '../../lib/runtime/precision.js'
 import { gpuJobName, gpuJobs, type GpuJob, type GpuMatrix } from './job.js'
 import { describeGpu, watchGpu, type Gpu, type GpuMoment } from './machine.js'
 import { makeModel, type GpuShape } from './model.js'
@@ -12,6 +13,7 @@ import { GpuRecord, type GpuReport } from './report.js'
 
 export interface GpuBenchOptions extends GpuMatrix {
   readonly device: Device
+  /** As train() takes it; a name that it does not know is refused. */
   readonly precision: string
   readonly threads: number
   readonly milliseconds: number
@@ -144,7 +146,7 @@ class GpuBench {
       machine: describeMachine(device),
       ...(this.#gpu ? { gpu: this.#gpu } : {}),
       moments: this.#moments,
-      precision,
+      precision: resolveDevice(device, precision as Precision).precision,
       settings: { turns, milliseconds, batches, threads, seed, quick, dropout: subjectModel.dropout, pool: 'cls' },
       ...(versions ? { versions } : {}),
       workloads: this.#workloads,

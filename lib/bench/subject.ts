@@ -96,7 +96,7 @@ export class Subject {
     const session = await Session.create({
       entries: entries.filter(({ name }) => name === 'step' || name === 'forward'),
       layout,
-      weights: backbone.weights(resolveDevice(device).isa),
+      weights: backbone.weights(resolveDevice(device, precision).target),
       seed: seedWords(0),
       threads: resolveThreads(threads),
       capacity: { tokens: Math.max(...sizes), sequences: workload.batches[0]!.inputIds.length },

@@ -62,7 +62,7 @@ export class Predictor {
    * @throws OptionError, RunError, OnnxImportError, DeviceError
    */
   static async load(folders: string | readonly string[], options: OpenRunOptions = {}): Promise<Predictor> {
-    checkKeys('Predictor.load', options, ['backbone', 'device', 'threads'])
+    checkKeys('Predictor.load', options, ['backbone', 'device', 'precision', 'threads'])
     const list = typeof folders === 'string' ? [folders] : folders
     if (!Array.isArray(list) || list.length === 0 || !list.every((each) => typeof each === 'string' && each !== '')) {
       throw new OptionError(

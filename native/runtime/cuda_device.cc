@@ -71,9 +71,14 @@ std::string problem_of(int index) {
   return problem;
 }
 
+std::string gpu_name(int index) { return "cuda:" + std::to_string(index); }
+
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(int index) : index_(index), name_("cuda:" + std::to_string(index)) {}
+  CudaDevice(int index, DevicePrecision precision)
+      : index_(index),
+        name_(gpu_name(index) + (precision == DevicePrecision::tf32 ? "/tf32" : "")),
+        products_(precision == DevicePrecision::tf32 ? cuda::Precision::tf32 : cuda::Precision::fp32) {}
 
   std::string_view name() const override { return name_; }
   const OpFunctions* table() const override { return cuda::cuda_table(); }
@@ -109,7 +114,7 @@ class CudaDevice final : public Device {
     if (bytes > 0) check(cudaMemset(device, byte, bytes), "filling memory");
   }
   std::unique_ptr<Queue> make_queue(const Program& program, int) const override {
-    return std::make_unique<CudaQueue>(index_, cuda::Precision::fp32, program);
+    return std::make_unique<CudaQueue>(index_, products_, program);
   }
 
  private:
@@ -118,6 +123,7 @@ class CudaDevice final : public Device {
 
   int index_;
   std::string name_;
+  cuda::Precision products_;  // of two f32 matrices
 };
 
 }  // namespace
@@ -138,10 +144,10 @@ CudaDescription describe_cuda() {
   return description;
 }
 
-std::shared_ptr<const Device> cuda_device(int index) {
+std::shared_ptr<const Device> cuda_device(int index, DevicePrecision precision) {
   const std::string problem = problem_of(index);
-  if (!problem.empty()) throw Error("ERR_DEVICE", problem, {{"device", "cuda:" + std::to_string(index)}});
-  return std::make_shared<CudaDevice>(index);
+  if (!problem.empty()) throw Error("ERR_DEVICE", problem, {{"device", gpu_name(index)}});
+  return std::make_shared<CudaDevice>(index, precision);
 }
 
 }  // namespace oa

@@ -22,7 +22,7 @@ struct CudaDescription {
 // Never throws; asks the driver each time.
 CudaDescription describe_cuda();
 
-// GPU number `index`. Throws ERR_DEVICE with the reason.
-std::shared_ptr<const Device> cuda_device(int index);
+// GPU number `index`, in one precision. Throws ERR_DEVICE with the reason.
+std::shared_ptr<const Device> cuda_device(int index, DevicePrecision precision);
 
 }  // namespace oa

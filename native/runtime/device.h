@@ -62,11 +62,14 @@ class Queue {
   virtual double measure_product(const ProductShape&, double milliseconds) { return measure_roof(milliseconds); }
 };
 
+// In which numbers the matrix products of a GPU read their operands; a CPU has float32 alone.
+enum class DevicePrecision { float32, tf32 };
+
 class Device {
  public:
   virtual ~Device() = default;
 
-  // "avx2", "cuda:0"
+  // "avx2", "cuda:0", "cuda:0/tf32"
   virtual std::string_view name() const = 0;
 
   // Indexed by opcode.
@@ -94,7 +97,8 @@ class Device {
 // The device of one CPU backend, which must outlive it.
 std::shared_ptr<const Device> cpu_device(const CpuBackend& backend);
 
-// The device of that name: an instruction set of this CPU, "cuda" or "cuda:<index>". Throws ERR_DEVICE with the reason.
+// The device of that name: an instruction set of this CPU, "cuda" or "cuda:<index>", there with "/tf32" behind it where
+// the precision is not float32. Throws ERR_DEVICE with the reason.
 std::shared_ptr<const Device> find_device(std::string_view name);
 
 }  // namespace oa
