@@ -11,7 +11,7 @@ command=${1:-help}
 [ $# -eq 0 ] || shift
 case "$command" in
   build) exec node scripts/gpu.mjs --build ;;
-  test) exec node scripts/test.mjs --gpu ;;
+  test) exec node scripts/test.mjs --gpu "$@" ;;
   bench)
     [ -f build/gpu/onnx_adapters.node ] || node scripts/gpu.mjs --build
     ONNX_ADAPTERS_ADDON="$here/build/gpu/onnx_adapters.node"
@@ -23,7 +23,8 @@ case "$command" in
   *)
     cat <<'TEXT'
 ./run.sh build   compiles for the GPUs of this host into build/gpu
-./run.sh test    the same, then op cases and trainings on the GPU; the errors go into build/gpu-report.json
+./run.sh test    the same, then op cases and trainings on the GPU; the errors go into build/gpu-report.json;
+                 --no-sanitizer leaves out compute-sanitizer, which takes longest
 ./run.sh bench   measures; --quick first, then --output gpu-NAME.json; --python PYTHON names one that has PyTorch
 ./run.sh smoke   what can be tried without a GPU
 TEXT

@@ -41,10 +41,10 @@ function describeGpus() {
 }
 
 /**
- * All of it. `runNode` runs the tests with Node on an addon.
+ * All of it. `runNode` runs the tests with Node on an addon; without `sanitize` compute-sanitizer is left out.
  * The report, build/gpu-report.json, is for bench/results/.
  */
-export async function testGpu(runNode) {
+export async function testGpu(runNode, { sanitize }) {
   const toolkit = build()
   if (!toolkit) return
   const cuda = describeGpus()
@@ -55,7 +55,6 @@ export async function testGpu(runNode) {
   for (const file of [lines, parity]) rmSync(file, { force: true })
   await replay([], ['--device', 'cuda', '--repeat', '2', '--report', lines, ...files])
   await replayOnOthers(cuda.gpus, files)
-  await replayUnderTools(toolkit, files)
   process.env.ONNX_ADAPTERS_PARITY = parity
   await runNode(addon)
   const ops = existsSync(lines) ? summariseOps(readFileSync(lines, 'utf8')) : []
@@ -65,6 +64,8 @@ export async function testGpu(runNode) {
   mkdirSync(dirname(reportFile), { recursive: true })
   writeFileSync(reportFile, `${JSON.stringify({ ...report, toolkit: toolkit.version, ops, trainings }, null, 1)}\n`)
   console.log(`report: ${relative(root, reportFile)}`)
+  // Last, since it takes longest.
+  await replayUnderTools(toolkit, files, sanitize)
 }
 
 function replay(prefix, args) {
@@ -84,10 +85,11 @@ async function replayOnOthers(gpus, files) {
   for (let i = 1; i < gpus.length; i++) await replay([], ['--device', `cuda:${i}`, ...few])
 }
 
-async function replayUnderTools(toolkit, files) {
-  const command = findSanitizer(toolkit)
+async function replayUnderTools(toolkit, files, sanitize) {
+  const command = sanitize ? findSanitizer(toolkit) : undefined
+  const absent = sanitize ? 'the tool was not found beside nvcc or in PATH' : '--no-sanitizer'
   for (const tool of tools) {
-    const refusal = command ? whyNot(command, tool, files) : 'the tool was not found beside nvcc or in PATH'
+    const refusal = command ? whyNot(command, tool, files) : absent
     if (refusal) {
       console.log(`skipped: op cases under compute-sanitizer --tool ${tool}: ${refusal}`)
       count({ skipped: 1 })

@@ -5,6 +5,7 @@
 //   --arm64       the engine without Node, compiled for arm64 and emulated by qemu
 //   --nvcc        the kernels for GPUs through the real compiler (a CUDA toolkit is needed); --write renews their limits
 //   --gpu         the op cases and trainings on the GPU of this machine, and under compute-sanitizer where it runs
+//                 (--no-sanitizer leaves that out: it takes longest)
 //   --package     the packed package, installed into empty folders; needs the npm registry
 // The last line is `N passed, N failed, N skipped`; the exit code says the same.
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
@@ -81,7 +82,7 @@ async function main() {
     // A bundle for a machine without a network has both, and no compiler of TypeScript.
     if (!hasRecordings()) await runAva(recordedTests)
     else if (existsSync(join(root, 'node_modules', 'typescript'))) compileTests()
-    await testGpu((addon) => runCuda('gpu', addon))
+    await testGpu((addon) => runCuda('gpu', addon), { sanitize: !args.includes('--no-sanitizer') })
   } else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
     if (!hasRecordings()) await runAva(recordedTests)
