@@ -38,6 +38,7 @@ export type { TextTokens } from './data/tokenizer/offsets.js'
 export * from './errors.js'
 export type { TaskKind } from './kinds.js'
 export type { Device } from './runtime/device.js'
+export type { Precision } from './runtime/precision.js'
 export type { Architecture, EncoderConfig } from './onnx/import.js'
 export {
   Predictor,
