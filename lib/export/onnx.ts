@@ -19,7 +19,8 @@ export const onnx: ExportTarget = {
   write: ([run], place) => writeOnnx(run!, place),
 }
 
-export async function writeOnnx(run: ExportedRun, { output, verify }: ExportPlace): Promise<ExportReport> {
+export async function writeOnnx(run: ExportedRun, place: ExportPlace): Promise<ExportReport> {
+  const { output, verify } = place
   const { imported, file } = run.backbone
   const edit = await ModelEdit.open(file)
   const tensors = readyTensors(run)
@@ -32,7 +33,7 @@ export async function writeOnnx(run: ExportedRun, { output, verify }: ExportPlac
   const compare = async (file: string) => {
     compared = await compareWithEngine(run, { file, graph: edit.graph })
   }
-  const files = await writeEdited(edit, output, verify ? compare : undefined)
+  const files = await writeEdited(edit, place, verify ? compare : undefined)
   return { files, ...compared }
 }
 

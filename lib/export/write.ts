@@ -1,8 +1,8 @@
 /** Writes an edited model: copies of records of the old file, and new ones. */
 
-import { open, type FileHandle } from 'node:fs/promises'
+import { open, realpath, type FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { ExportError } from '../errors.js'
+import { ExportError, OptionError } from '../errors.js'
 import { writeAt, writeAtomicWith } from '../formats/atomic.js'
 import { makeFolder } from '../formats/folder.js'
 import { readRange } from '../onnx/bytes.js'
@@ -12,6 +12,8 @@ import { type MessageSpec, modelSpec, type OnnxModel, type OnnxTensor, type Onnx
 import { encode, encodeTag, encodeTensorHead, writeContent, type TensorSource } from '../onnx/stream.js'
 import { maxBytes } from '../onnx/write.js'
 import { nodeOf, type ModelEdit } from './edit.js'
+import { checkOutput } from './output.js'
+import type { ExportPlace } from './target.js'
 
 /** Something that the new file consists of: a stretch of the old one, bytes, or a tensor. */
 type Piece =
@@ -26,9 +28,10 @@ type Piece =
  */
 export async function writeEdited(
   edit: ModelEdit,
-  output: string,
+  { output, overwrite }: Pick<ExportPlace, 'output' | 'overwrite'>,
   check?: (file: string) => Promise<void>,
 ): Promise<string[]> {
+  await refuseSource(edit, output)
   const { before, after, file } = edit.records
   const inGraph = graphPieces(edit)
   const length = inGraph.reduce((sum, piece) => sum + sizeOf(piece), 0)
@@ -47,7 +50,7 @@ export async function writeEdited(
     const message = `${output}: the model would have ${total} bytes, and one file can have 2 GiB: use a backbone with external data`
     throw new ExportError('ERR_EXPORT_UNSUPPORTED', message, { file: output, bytes: total, expected: maxBytes })
   }
-  const beside = await copyExternal(edit, output)
+  const beside = await copyExternal(edit, output, overwrite)
   const source = await open(file, 'r')
   try {
     await writeAtomicWith(output, (handle) => writePieces(handle, source, merge(pieces)), check)
@@ -55,6 +58,14 @@ export async function writeEdited(
     await source.close()
   }
   return [output, ...beside]
+}
+
+/** The backbone stays as it is, whatever may be replaced. @throws OptionError ERR_OPTION */
+async function refuseSource({ records }: ModelEdit, output: string): Promise<void> {
+  const here = await realpath(output).catch(() => undefined)
+  if (here === undefined || here !== (await realpath(records.file))) return
+  const message = `option "output": ${output} is the backbone itself, which other runs need: choose another file`
+  throw new OptionError('ERR_OPTION', message, { option: 'output', got: output, expected: 'another file' })
 }
 
 const functionNumber = [...modelSpec.byNumber.values()].find(({ name }) => name === 'functions')!.number
@@ -174,13 +185,14 @@ async function copyRange(
 }
 
 /** Data files that the new model still names lie beside it under the same names. */
-async function copyExternal(edit: ModelEdit, output: string): Promise<string[]> {
+async function copyExternal(edit: ModelEdit, output: string, overwrite: boolean): Promise<string[]> {
   const { reads } = edit.liveNodes()
   const kept = edit.graph.initializer.filter((tensor) => !edit.isForsaken(tensor, reads))
   const model: OnnxModel = { ...edit.model, graph: { ...edit.graph, initializer: kept } }
   const [from, to] = [dirname(resolve(edit.records.file)), dirname(resolve(output))]
   const locations = externalLocations(model)
-  if (from === to) return []
+  if ((await realpath(from)) === (await realpath(to))) return []
+  if (!overwrite) for (const location of locations) await checkOutput(join(to, location), 'file', false)
   for (const location of locations) {
     const target = join(to, location)
     await makeFolder(dirname(target))

@@ -4,10 +4,10 @@ import type { Backbone } from '../../lib/backbone/backbone.js'
 import type { TaskRecord } from '../../lib/data/tasks/index.js'
 import { loadTask } from '../../lib/data/tasks/index.js'
 import type { TaskKind } from '../../lib/kinds.js'
-import { currentVersions, finishRun, type RunRecord } from '../../lib/train/run.js'
+import { currentVersions, finishRun, readAdapter, readRecord, type RunRecord } from '../../lib/train/run.js'
 import type { Tensor } from '../../lib/train/tensors.js'
 import { Trainer } from '../../lib/train/trainer.js'
-import { resolveTrainerOptions, type TrainerOptions } from '../../lib/train/trainer_options.js'
+import { resolveTrainerOptions, trainsAdapters, type TrainerOptions } from '../../lib/train/trainer_options.js'
 import { normal } from './random.js'
 
 export interface MadeRun {
@@ -36,7 +36,7 @@ export async function makeRun(folder: string, backbone: Backbone, made: MadeRun 
     backbone,
     task: { kind: task.kind, outputs: task.outputs },
     head: { pool },
-    ...(trainable === undefined || Array.isArray(trainable) ? { adapter } : {}),
+    ...(trainsAdapters(trainable) ? { adapter } : {}),
     ...(trainable === undefined ? {} : { trainable }),
     threads: 1,
   }
@@ -77,4 +77,19 @@ function disturbed(name: string, { shape, data }: Tensor, seed: string): Tensor 
   const isNew = name.includes('.adapter.') || name.startsWith('head.')
   const noise = normal(`${seed}${name}`, data.length, isNew ? 0.3 : 0.05)
   return { shape, data: noise.map((value, i) => value + data[i]!) }
+}
+
+/** A copy of a run whose record says something else, or without a head. */
+export async function changedRun(
+  run: string,
+  copy: string,
+  changes: Partial<RunRecord>,
+  headless: boolean,
+): Promise<string> {
+  const record = await readRecord(run)
+  const tensors = await readAdapter(run, record)
+  if (headless) for (const name of ['head.weight', 'head.bias']) tensors.delete(name)
+  await mkdir(copy, { recursive: true })
+  await finishRun(copy, { ...record, ...changes }, tensors)
+  return copy
 }
