@@ -1,7 +1,8 @@
 import { onnx } from './onnx.js'
 import type { ExportTarget } from './target.js'
+import { transformersJs } from './transformers_js.js'
 
 /** Every target by its name. */
-export const exportTargets: readonly ExportTarget[] = [onnx]
+export const exportTargets: readonly ExportTarget[] = [onnx, transformersJs]
 
 export const exportTargetNames: readonly string[] = exportTargets.map(({ name }) => name)
