@@ -115,9 +115,13 @@ function toRows(
     const values = results['logits']!
     const size = values.length / rows.length
     const own = values.subarray(row * size, (row + 1) * size)
-    if (heads[task.kind].perToken) return own.slice(0, (size / length) * ids.length)
-    return range
-      ? own.map((value) => (value - range.minimum) / (range.maximum - range.minimum))
-      : own.slice(0, task.outputs)
+    // Of several tasks, the widest head says how wide all are.
+    if (heads[task.kind].perToken) {
+      const width = size / length
+      const tokens = ids.map((_, i) => own.subarray(i * width, i * width + task.outputs))
+      return Float32Array.from(tokens.flatMap((each) => [...each]))
+    }
+    if (!range) return own.slice(0, task.outputs)
+    return own.slice(0, 1).map((value) => (value - range.minimum) / (range.maximum - range.minimum))
   })
 }
