@@ -3,9 +3,8 @@
 import { ExportError } from '../errors.js'
 import type { AdapterTensor } from '../formats/onnx_adapter.js'
 import { heads } from '../heads/index.js'
-import type { TensorMap } from '../train/tensors.js'
 import { activationOf, headOf, readyTensors } from './ready.js'
-import type { ExportedRun } from './target.js'
+import type { ExportedRun, Tensors } from './target.js'
 import { isBackboneWeight } from './weights.js'
 
 /** Input that has, for each task, how many of the outputs are its own. */
@@ -40,7 +39,7 @@ export function checkAlike(runs: readonly ExportedRun[]): void {
 }
 
 /** A tensor that the other one lacks. */
-function odd(one: TensorMap, other: TensorMap): string | undefined {
+function odd(one: Tensors, other: Tensors): string | undefined {
   return [...one.keys()].find((name) => !other.has(name))
 }
 
@@ -82,7 +81,7 @@ export function stackTensors(runs: readonly ExportedRun[]): Map<string, AdapterT
   return stacked
 }
 
-function stackOne(all: readonly TensorMap[], name: string): AdapterTensor {
+function stackOne(all: readonly Tensors[], name: string): AdapterTensor {
   const tensors = all.map((each) => each.get(name)!)
   const widest = tensors[0]!.shape.map((_, axis) => Math.max(...tensors.map(({ shape }) => shape[axis]!)))
   const [rows = 1, columns = 1] = widest
