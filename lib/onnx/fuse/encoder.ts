@@ -8,9 +8,10 @@ import { type Attention, matchAttention } from './attention.js'
 import { type Embedding, matchEmbedding } from './embedding.js'
 import { type Grid, matchMergedHeads } from './heads.js'
 import { type LayerNorm, matchLayerNorm } from './layer_norm.js'
-import { type Linear, matchLinear, skipRowViews } from './linear.js'
-import { Mismatch, operandOrders, maker } from './pattern.js'
+import { type Linear, matchLinear, skipRowViews, withBias } from './linear.js'
+import { Mismatch, addends } from './pattern.js'
 import { matchPooler } from './pooler.js'
+import { matchVector } from './weight.js'
 
 /** One post-LayerNorm transformer layer, Devlin et al. 2019. */
 export interface Layer {
@@ -125,16 +126,20 @@ function projectedStage(value: Quantity, stages: ReadonlyMap<Quantity, Stage>): 
   return before && !before.layers.length ? { ...before, projection } : undefined
 }
 
-/** dense + skip in either order; the skip is a LayerNorm's output, or projected embeddings. */
+/** A dense layer and what it is added to, with the dense layer's bias anywhere in the sum. */
 function splitResidual(sum: Quantity): { dense: Linear; skip: Quantity } | undefined {
-  for (const [a, b] of operandOrders(maker(skipRowViews(sum), 'Add'))) {
-    const dense = matchLinear(a)
-    const skip = skipRowViews(b)
-    if (dense && !isStream(skipRowViews(a)) && isStream(skip)) return { dense, skip }
-  }
-  return undefined
+  const items = addends(skipRowViews(sum), (x) => isStream(x)).map(skipRowViews)
+  const streams = items.filter(isStream)
+  const biases = items.flatMap((item) => matchVector(item) ?? [])
+  const rest = items.filter((item) => !streams.includes(item) && !matchVector(item))
+  const [skip] = streams
+  const product = rest.length === 1 ? matchLinear(rest[0]!) : undefined
+  if (!skip || streams.length !== 1 || !product || biases.length > 1) return undefined
+  const dense = biases[0] ? withBias(product, biases[0]) : product
+  return dense && { dense, skip }
 }
 
+/** The output of a LayerNorm, or projected embeddings. */
 function isStream(value: Quantity): boolean {
   if (matchLayerNorm(value)) return true
   const projection = matchLinear(value)
