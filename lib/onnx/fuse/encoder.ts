@@ -66,9 +66,10 @@ export function matchEncoder(canonical: Canonical): Encoder {
     }
   }
   const stage = hidden && stages.get(hidden)
-  if (!hidden || !stage?.layers.length) throw tellingMiss(misses, canonical)
+  const understood = stage?.layers.length ?? 0
+  if (!hidden || !stage || understood === 0) throw tellingMiss(misses, canonical, understood)
   const foreign = foreignAttention(canonical, stage.layers)
-  if (foreign) throw tellingMiss(misses, canonical, foreign)
+  if (foreign) throw tellingMiss(misses, canonical, understood, foreign)
   const pooler = matchPooler(
     canonical.operators.flatMap((operator) => operator.outputs[0] ?? []),
     hidden,
@@ -194,10 +195,18 @@ function liveOperators({ network, resolve }: Canonical): Set<Operator> {
 }
 
 /** Of all failures the one that came furthest, and among those the first. */
-function tellingMiss(misses: readonly Mismatch[], { network, resolve }: Canonical, foreign?: Operator): Mismatch {
+function tellingMiss(
+  misses: readonly Mismatch[],
+  { network, resolve }: Canonical,
+  layers: number,
+  foreign?: Operator,
+): Mismatch {
   const best = misses.reduce<Mismatch | undefined>((a, b) => (a && a.progress >= b.progress ? a : b), undefined)
-  if (best) return best
-  if (foreign) return new Mismatch(foreign.outputs[0], 'attention in the layers of one encoder only', 0)
   const [output] = network.outputs
-  return new Mismatch(output && resolve(output), 'embeddings and transformer layers that end in a LayerNorm', 0)
+  const nowhere = foreign
+    ? new Mismatch(foreign.outputs[0], 'attention in the layers of one encoder only', 0)
+    : new Mismatch(output && resolve(output), 'embeddings and transformer layers that end in a LayerNorm', 0)
+  const miss = best ?? nowhere
+  miss.layers = layers
+  return miss
 }

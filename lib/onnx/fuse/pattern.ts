@@ -6,6 +6,9 @@ import type { Operator, Quantity } from '../network.js'
  * the rule had come, so the most telling of several failures can be shown.
  */
 export class Mismatch extends Error {
+  /** Layers that were understood before. */
+  layers = 0
+
   constructor(
     readonly value: Quantity | undefined,
     readonly expected: string,
