@@ -35,6 +35,12 @@ export function spliceAdapter(
   }
   let places = 0
   for (const entry of makers(edit, anchor.sum, 'Add')) {
+    const apart = anchor.bias && partsOf(edit, anchor)
+    if (apart) {
+      edit.change(entry, { input: [adapt(entry, apart.dense, apart.bias), apart.skip] })
+      places++
+    }
+    if (anchor.bias) continue
     const at = operandIn(entry, anchor.dense) ?? operandNotIn(entry, anchor.skip)
     if (at === undefined) continue
     exchange(edit, entry, at, adapt(entry, entry.node.input[at]!))
@@ -51,6 +57,15 @@ export function spliceAdapter(
     places++
   }
   if (places === 0) throw noPlace(name, 'an Add of the dense layer and its skip connection, or SkipLayerNormalization')
+}
+
+/** The three summands of a residual sum that adds the dense layer's bias last, where the file has them by name and in one form. */
+function partsOf(edit: ModelEdit, { dense, bias = [], skip, sum }: SubLayerAnchor) {
+  const rank = sum[0]?.rank
+  const named = (values: Aliases) => values.find(({ name }) => edit.maker(name))?.name
+  const [y, skipped] = [dense, skip].map((values) => named(values.filter((alias) => alias.rank === rank)))
+  const [b] = bias
+  return y && skipped && b ? { dense: y, bias: b.name, skip: skipped } : undefined
 }
 
 /** Nodes of the file that make one of the values. */

@@ -47,7 +47,7 @@ export function spliceNorm(
     const at = operandNotIn(entry, anchor.product ?? [])
     if (at === undefined) continue
     exchange(edit, entry, at, parameter(entry, 'bias', typeOf(anchor.beta, entry.node.input[at]!) ?? type))
-    for (const product of makers(edit, anchor.product!, 'Mul')) {
+    for (const product of makers(edit, anchor.scaled ?? [], 'Mul')) {
       const scale = operandIn(product, anchor.gamma)
       if (scale === undefined) continue
       const own = typeOf(anchor.gamma, product.node.input[scale]!) ?? type

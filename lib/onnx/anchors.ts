@@ -26,11 +26,15 @@ export interface NormAnchor {
   readonly beta: Aliases
   /** Of a LayerNorm spelt out: normalised values times gamma. */
   readonly product?: Aliases
+  /** The product in it that gamma is an operand of. */
+  readonly scaled?: Aliases
 }
 
 /** The end of a sub-layer: LayerNorm(dense + skip). A fused operator may keep dense and sum to itself. */
 export interface SubLayerAnchor {
   readonly dense: Aliases
+  /** Of the dense layer, where the sum adds it elsewhere: `dense` is without it then. */
+  readonly bias?: Aliases
   readonly skip: Aliases
   readonly sum: Aliases
   readonly norm: NormAnchor
@@ -67,9 +71,11 @@ export function anchorEncoder(canonical: Canonical, encoder: Encoder): EncoderAn
     gamma: of(place.scale),
     beta: of(place.shift),
     ...(place.product ? { product: of(place.product) } : {}),
+    ...(place.scaled ? { scaled: of(place.scaled) } : {}),
   })
-  const end = ({ dense, skip, sum }: ResidualPlace, after: LayerNorm): SubLayerAnchor => ({
+  const end = ({ dense, bias, skip, sum }: ResidualPlace, after: LayerNorm): SubLayerAnchor => ({
     dense: of(dense),
+    ...(bias ? { bias: of(bias) } : {}),
     skip: of(skip),
     sum: of(sum),
     norm: norm(after),

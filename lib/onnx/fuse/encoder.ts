@@ -8,9 +8,10 @@ import { type Attention, matchAttention } from './attention.js'
 import { type Embedding, matchEmbedding } from './embedding.js'
 import { type Grid, matchMergedHeads } from './heads.js'
 import { type LayerNorm, matchLayerNorm } from './layer_norm.js'
-import { type Linear, matchLinear, skipRowViews } from './linear.js'
-import { Mismatch, operandOrders, maker } from './pattern.js'
+import { type Linear, matchLinear, skipRowViews, withBias } from './linear.js'
+import { Mismatch, addends, maker, operandOrders } from './pattern.js'
 import { matchPooler } from './pooler.js'
+import { matchVector } from './weight.js'
 
 /** One post-LayerNorm transformer layer, Devlin et al. 2019. */
 export interface Layer {
@@ -29,6 +30,8 @@ export interface Layer {
 export interface ResidualPlace {
   /** The operands of the sum. */
   readonly dense: Quantity
+  /** Of the dense layer, where the sum adds it elsewhere: `dense` is without it then. */
+  readonly bias?: Quantity | undefined
   readonly skip: Quantity
   readonly sum: Quantity
 }
@@ -76,9 +79,10 @@ export function matchEncoder(canonical: Canonical): Encoder {
     }
   }
   const stage = hidden && stages.get(hidden)
-  if (!hidden || !stage?.layers.length) throw tellingMiss(misses, canonical)
+  const understood = stage?.layers.length ?? 0
+  if (!hidden || !stage || understood === 0) throw tellingMiss(misses, canonical, understood)
   const foreign = foreignAttention(canonical, stage.layers)
-  if (foreign) throw tellingMiss(misses, canonical, foreign)
+  if (foreign) throw tellingMiss(misses, canonical, understood, foreign)
   const pooler = matchPooler(
     canonical.operators.flatMap((operator) => operator.outputs[0] ?? []),
     hidden,
@@ -138,17 +142,29 @@ function projectedStage(value: Quantity, stages: ReadonlyMap<Quantity, Stage>): 
   return before && !before.layers.length ? { ...before, projection } : undefined
 }
 
-/** dense + skip in either order; the skip is a LayerNorm's output, or projected embeddings. */
+/** A dense layer and what it is added to, with the dense layer's bias anywhere in the sum. */
 function splitResidual(x: Quantity): { dense: Linear; skip: Quantity; place: ResidualPlace } | undefined {
   const sum = skipRowViews(x)
-  for (const [a, b] of operandOrders(maker(sum, 'Add'))) {
-    const dense = matchLinear(a)
-    const skip = skipRowViews(b)
-    if (dense && !isStream(skipRowViews(a)) && isStream(skip)) return { dense, skip, place: { dense: a, skip: b, sum } }
-  }
+  const items = addends(sum, (item) => isStream(item)).map(skipRowViews)
+  const streams = items.filter(isStream)
+  const biases = items.filter((item) => matchVector(item))
+  const rest = items.filter((item) => !streams.includes(item) && !biases.includes(item))
+  const [skip] = streams
+  const product = rest.length === 1 ? matchLinear(rest[0]!) : undefined
+  if (!skip || streams.length !== 1 || !product || biases.length > 1) return undefined
+  const [bias] = biases
+  const dense = bias ? withBias(product, matchVector(bias)!) : product
+  return dense && { dense, skip, place: placeOf(sum, skip) ?? { dense: rest[0]!, bias, skip, sum } }
+}
+
+/** Where the sum is the plain one, of the whole dense layer and the skip connection. */
+function placeOf(sum: Quantity, skip: Quantity): ResidualPlace | undefined {
+  for (const [dense, other] of operandOrders(maker(sum, 'Add')))
+    if (skipRowViews(other) === skip && matchLinear(dense)) return { dense, skip: other, sum }
   return undefined
 }
 
+/** The output of a LayerNorm, or projected embeddings. */
 function isStream(value: Quantity): boolean {
   if (matchLayerNorm(value)) return true
   const projection = matchLinear(value)
@@ -203,10 +219,18 @@ function liveOperators({ network, resolve }: Canonical): Set<Operator> {
 }
 
 /** Of all failures the one that came furthest, and among those the first. */
-function tellingMiss(misses: readonly Mismatch[], { network, resolve }: Canonical, foreign?: Operator): Mismatch {
+function tellingMiss(
+  misses: readonly Mismatch[],
+  { network, resolve }: Canonical,
+  layers: number,
+  foreign?: Operator,
+): Mismatch {
   const best = misses.reduce<Mismatch | undefined>((a, b) => (a && a.progress >= b.progress ? a : b), undefined)
-  if (best) return best
-  if (foreign) return new Mismatch(foreign.outputs[0], 'attention in the layers of one encoder only', 0)
   const [output] = network.outputs
-  return new Mismatch(output && resolve(output), 'embeddings and transformer layers that end in a LayerNorm', 0)
+  const nowhere = foreign
+    ? new Mismatch(foreign.outputs[0], 'attention in the layers of one encoder only', 0)
+    : new Mismatch(output && resolve(output), 'embeddings and transformer layers that end in a LayerNorm', 0)
+  const miss = best ?? nowhere
+  miss.layers = layers
+  return miss
 }
