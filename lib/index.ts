@@ -43,7 +43,14 @@ export { readOnnxAdapter, writeOnnxAdapter, type AdapterTensor, type AdapterTens
 export type { TaskKind } from './kinds.js'
 export type { Device } from './runtime/device.js'
 export type { Architecture, EncoderConfig } from './onnx/import.js'
-export { Predictor, type Prediction, type PredictInput, type PredictOptions } from './predict/predictor.js'
+export {
+  Predictor,
+  type Prediction,
+  type PredictInput,
+  type PredictOptions,
+  type PredictorMemory,
+  type PredictorOptions,
+} from './predict/predictor.js'
 export type { Rows } from './train/batch.js'
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js'
 export type { Encoder } from './train/encoder.js'

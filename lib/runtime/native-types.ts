@@ -78,6 +78,10 @@ export interface NativeBatch {
   readonly types?: Int32Array
   /** [B + 1] cumulative lengths, from 0 to T. */
   readonly cu: Int32Array
+  /** Where the entry reads weights of tasks: the task of each group of rows, as `addTask` numbered it. */
+  readonly tasks?: Int32Array
+  /** One past the last row of each group; rows of a group stand together, and the last of these is B. */
+  readonly taskEnds?: Int32Array
   /** As the entry's loss asks. */
   readonly labels?: Int32Array | Float32Array
   /** @default 0 */
@@ -108,6 +112,8 @@ export interface NativeMemory {
   readonly parameters: number
   readonly activations: number
   readonly scratch: number
+  /** Weights of all tasks that were added. */
+  readonly tasks: number
   /** Shared with other sessions on the same weights. */
   readonly frozen: number
 }
@@ -132,6 +138,13 @@ export interface NativeSession {
   read(slot: Slot): Promise<Float32Array>
   /** Replaces the whole buffer, after the jobs before it. */
   write(slot: Slot, data: Float32Array): Promise<void>
+  /**
+   * Weights of one more task, by the keys of the program's `task` buffers; resolves to the number that batches name it by.
+   * Rejects with ERR_WEIGHTS, ERR_PROGRAM naming a key, ERR_MEMORY, and then nothing changed.
+   */
+  addTask(entries: readonly WeightEntry[]): Promise<number>
+  /** Frees a task's weights, after the jobs before it; its number may be given again. Rejects with ERR_OPTION. */
+  removeTask(task: number): Promise<void>
   /**
    * The most floating-point operations a second that the session's threads reach in short windows of nothing but fused
    * multiply-adds (two operations each) in registers, with the instructions its kernels use.

@@ -24,6 +24,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value add_task(const Napi::CallbackInfo& info);
+  Napi::Value remove_task(const Napi::CallbackInfo& info);
   Napi::Value measure_roof(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
@@ -34,6 +36,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   void require_idle(Napi::Env env) const;
   Storage existing_slot(const Napi::Value& value) const;
   void created(Napi::Env env);
+  void report_memory(Napi::BasicEnv env);
   void report_memory(Napi::BasicEnv env, int64_t bytes);
   JobThread::Job job_keeping(const Napi::Object& keep);
 

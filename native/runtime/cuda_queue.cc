@@ -128,6 +128,10 @@ cudaGraphExec_t CudaQueue::capture(const BoundOps& ops) {
 }
 
 void CudaQueue::run(const BoundOps& ops) {
+  if (!ops.replayable) {
+    for (size_t i = 0; i < ops.calls.size(); ++i) ops.functions[i]->run(ops.calls[i]);
+    return stream_.wait();
+  }
   if (graphs_.size() >= kMostGraphs) drop_graphs();
   cudaGraphExec_t& graph = graphs_[{ops.calls.data(), ops.calls.size(), step_.tokens, step_.sequences}];
   if (!graph) graph = capture(ops);

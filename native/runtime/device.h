@@ -25,6 +25,7 @@ struct StagedStep {
 struct BoundOps {
   std::span<const Call> calls;
   std::span<const OpFunctions* const> functions;  // one for every call
+  bool replayable = true;                         // the calls are the same at every step of these shapes
 };
 
 // A plan's own place to run on a device: a pool of threads, or a stream with room for the plan's batches. Used by one

@@ -55,6 +55,23 @@ test('a run of the GPU predicts on both', async (t) => {
   t.truthy(metrics)
 })
 
+test('rows of two tasks in one batch of the GPU', async (t) => {
+  const { options, folder } = await prepareTraining(t, { epochs: 1, trainRows: 24, device: 'cpu' })
+  const runs = [join(folder, 'one'), join(folder, 'two')]
+  for (const [seed, output] of runs.entries()) await train({ ...options, output, seed })
+  const texts = ['red', 'blue and green', 'a very green one']
+  const inputs = texts.flatMap((text) => ['one', 'two'].map((task) => ({ text, task })))
+  const predict = async (device: 'cpu' | 'cuda') => {
+    await using predictor = await Predictor.load(runs, { device })
+    return predictor.predict(inputs)
+  }
+  const [cpu, gpu] = [await predict('cpu'), await predict('cuda')]
+  for (const [i, { scores }] of cpu.entries())
+    for (const [label, score] of Object.entries(scores!))
+      t.true(Math.abs(score - gpu[i]!.scores![label]!) < 1e-4, `input ${i}, ${label}`)
+  t.notDeepEqual(cpu[0]!.scores, cpu[1]!.scores)
+})
+
 /**
  * ‖a - b‖ / ‖b‖ over all parameters: Adam makes a full step of a gradient that is only rounding noise, so single values
  * may be far off.
