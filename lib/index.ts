@@ -42,6 +42,7 @@ export type { ExportReport } from './export/target.js'
 export { readOnnxAdapter, writeOnnxAdapter, type AdapterTensor, type AdapterTensors } from './formats/onnx_adapter.js'
 export type { TaskKind } from './kinds.js'
 export type { Device } from './runtime/device.js'
+export type { Precision } from './runtime/precision.js'
 export type { Architecture, EncoderConfig } from './onnx/import.js'
 export {
   Predictor,

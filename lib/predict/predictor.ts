@@ -96,7 +96,7 @@ export class Predictor {
    * @throws OptionError, RunError, OnnxImportError, DeviceError
    */
   static async load(folders: string | readonly string[], options: PredictorOptions = {}): Promise<Predictor> {
-    checkKeys('Predictor.load', options, ['backbone', 'device', 'threads', 'batchTokens'])
+    checkKeys('Predictor.load', options, ['backbone', 'device', 'precision', 'threads', 'batchTokens'])
     if (options.batchTokens !== undefined)
       checkNumber('batchTokens', options.batchTokens, { least: 1, most: 1 << 24, integer: true })
     const list = typeof folders === 'string' ? [folders] : folders
@@ -138,9 +138,9 @@ export class Predictor {
         { got: name },
       )
     }
-    const { backbone, device, threads } = this.#options
+    const { backbone, device, precision, threads } = this.#options
     const [first] = this.#runs.values()
-    const run = await readRun(folder, { backbone: first?.backbone ?? backbone, device, threads })
+    const run = await readRun(folder, { backbone: first?.backbone ?? backbone, device, precision, threads })
     const model = await blameRecord(folder, () => this.#modelFor(run))
     const before = model.memory().tasks
     const { outputs } = run.task
@@ -158,8 +158,8 @@ export class Predictor {
     const shape = modelShape(resolved)
     const before = this.#models.get(shape)
     if (before) return before
-    const { isa } = resolveDevice(options.device)
-    const model = await SharedModel.create(backbone, resolved, isa, resolveThreads(options.threads))
+    const { target } = resolveDevice(options.device, options.precision)
+    const model = await SharedModel.create(backbone, resolved, target, resolveThreads(options.threads))
     this.#models.set(shape, model)
     return model
   }

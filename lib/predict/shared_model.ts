@@ -50,14 +50,14 @@ export class SharedModel {
   }
 
   /** @throws {DeviceError} ERR_ADDON, ERR_MEMORY; {OptionError} ERR_OPTION where the backbone lacks what is asked of it */
-  static async create(backbone: Backbone, model: ResolvedModel, isa: string, threads: number): Promise<SharedModel> {
+  static async create(backbone: Backbone, model: ResolvedModel, target: string, threads: number): Promise<SharedModel> {
     const shared = { ...model, outputs: roomFor(model.outputs) }
     const compiled = compileShared(backbone.imported, shared)
     const { entries, layout } = compiled
     const session = await Session.create({
       entries,
       layout,
-      weights: backbone.weights(isa),
+      weights: backbone.weights(target),
       seed: seedWords(0),
       threads,
     })

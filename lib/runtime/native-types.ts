@@ -35,6 +35,10 @@ export interface NativeCuda {
   readonly reason: string
   /** CUDA version that the addon was built with, such as `13.0`; empty where it was built without. */
   readonly toolkit: string
+  /** The newest CUDA version that the driver supports; empty where there is no driver. */
+  readonly driver: string
+  /** Version of the cuBLASLt that was found, such as `13.1.0`; empty unless `ok`. */
+  readonly cublaslt: string
   /** In words, by index. */
   readonly gpus: readonly string[]
 }
@@ -118,6 +122,15 @@ export interface NativeMemory {
   readonly frozen: number
 }
 
+/** c[rows, columns] = a[rows, depth] · b[depth, columns]; a transposed operand is stored the other way round. */
+export interface ProductShape {
+  readonly rows: number
+  readonly columns: number
+  readonly depth: number
+  readonly transposeA: boolean
+  readonly transposeB: boolean
+}
+
 export interface NativeStatistics {
   /** `run` calls that succeeded. */
   readonly runs: number
@@ -151,6 +164,8 @@ export interface NativeSession {
    * @param milliseconds about how long to try, at most 60,000
    */
   measureRoof(milliseconds: number): Promise<number>
+  /** The same for matrix products of one shape, on a GPU by cuBLASLt; on a CPU as `measureRoof`, whatever the shape. */
+  measureProduct(product: ProductShape, milliseconds: number): Promise<number>
   memory(): NativeMemory
   statistics(): NativeStatistics
   /** The buffer itself, shared with native code: its content is defined only while no job runs. */

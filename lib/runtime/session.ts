@@ -5,7 +5,7 @@ import type { ParameterLayout } from '../plan/layout.js'
 import { planProgram, weightUses, type Plan, type WeightUse } from '../plan/plan.js'
 import type { Entry } from '../plan/schedule.js'
 import { addon } from './binding.js'
-import type { NativeBatch, NativeMemory, NativeRunResult, NativeSession, Slot } from './native-types.js'
+import type { NativeBatch, NativeMemory, NativeRunResult, NativeSession, ProductShape, Slot } from './native-types.js'
 import { weightEntry, type WeightPool } from './weights.js'
 
 export interface SessionOptions {
@@ -133,6 +133,12 @@ export class Session {
   async measureRoof(milliseconds: number): Promise<number> {
     this.#checkUsable()
     return atCallSite(() => this.#native.measureRoof(milliseconds))
+  }
+
+  /** The same for matrix products of one shape: see `NativeSession.measureProduct`. */
+  async measureProduct(product: ProductShape, milliseconds: number): Promise<number> {
+    this.#checkUsable()
+    return atCallSite(() => this.#native.measureProduct(product, milliseconds))
   }
 
   memory(): NativeMemory {

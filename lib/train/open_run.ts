@@ -6,7 +6,8 @@ import { isPortableName } from '../backbone/names.js'
 import { loadTask, type Task } from '../data/tasks/index.js'
 import { BackboneError, OptionError, RunError } from '../errors.js'
 import { checkNumber, wrongOption } from '../options.js'
-import { resolveDevice, resolveThreads } from '../runtime/device.js'
+import { checkDevice, resolveDevice, resolveThreads } from '../runtime/device.js'
+import { checkPrecision } from '../runtime/precision.js'
 import { readCheckpoint } from './checkpoint.js'
 import type { FitState } from './fit.js'
 import type { Warning } from './progress.js'
@@ -18,6 +19,8 @@ export interface OpenRunOptions {
   /** Where the backbone lies now, or one that is already loaded. @default where it lay in training, else its name */
   readonly backbone?: string | Backbone
   readonly device?: TrainerOptions['device']
+  /** Need not be that of the training. @default 'auto' */
+  readonly precision?: TrainerOptions['precision']
   readonly threads?: number
 }
 
@@ -72,11 +75,13 @@ export async function readRun(
   if (given !== undefined && (typeof given === 'string' ? given === '' : !isBackbone(given)))
     throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', given)
   resolveThreads(options.threads)
-  resolveDevice(options.device)
+  checkDevice(options.device ?? 'auto')
+  checkPrecision(options.precision ?? 'auto', options.device)
+  resolveDevice(options.device, options.precision)
   const record = await readRecord(folder)
   const task = await blameRecord(folder, () => checkRecord(record))
   const { tensors, file, warnings } = await readTensors(folder, record)
-  const { backbone: chosen = record.backbone.path, device, threads } = options
+  const { backbone: chosen = record.backbone.path, device, precision, threads } = options
   const backbone =
     typeof chosen === 'string'
       ? await loadRecorded(folder, record, chosen, options.backbone !== undefined, load)
@@ -102,6 +107,7 @@ export async function readRun(
       head: head as TrainerOptions['head'],
       trainable: trainable as TrainerOptions['trainable'],
       device,
+      precision,
       threads,
     },
     tensors,

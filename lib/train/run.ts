@@ -44,8 +44,8 @@ export interface RunRecord {
   readonly options: RunOptions
   /** What it is trained on. */
   readonly data: RunData
-  /** Where it began; another instruction set gives other last bits. */
-  readonly device: { readonly kind: string; readonly isa: string }
+  /** Where it began; another instruction set gives other last bits. Records of older versions name no precision. */
+  readonly device: { readonly kind: string; readonly isa: string; readonly precision?: string }
   readonly parameters: ParameterCount
   readonly history: readonly EpochRecord[]
   readonly best?: BestEpoch

@@ -82,6 +82,13 @@ void run_steps(Session& session, const std::string& entry_name, const std::vecto
   }
 }
 
+double to_milliseconds(const Napi::Value& value) {
+  const double milliseconds = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (milliseconds >= 0 && milliseconds <= 60e3) return milliseconds;
+  throw to_js(value.Env(),
+              {"ERR_OPTION", "milliseconds: expected a number from 0 to 60000", {{"option", "milliseconds"}}});
+}
+
 std::span<const std::byte> bytes_of(const Napi::Uint8Array& array) {
   return {reinterpret_cast<const std::byte*>(array.Data()), array.ByteLength()};
 }
@@ -94,7 +101,8 @@ Napi::Function SessionWrap::define(Napi::Env env) {
       {StaticMethod<&SessionWrap::create>("create"), InstanceMethod<&SessionWrap::run>("run"),
        InstanceMethod<&SessionWrap::read>("read"), InstanceMethod<&SessionWrap::write>("write"),
        InstanceMethod<&SessionWrap::add_task>("addTask"), InstanceMethod<&SessionWrap::remove_task>("removeTask"),
-       InstanceMethod<&SessionWrap::measure_roof>("measureRoof"), InstanceMethod<&SessionWrap::memory>("memory"),
+       InstanceMethod<&SessionWrap::measure_roof>("measureRoof"),
+       InstanceMethod<&SessionWrap::measure_product>("measureProduct"), InstanceMethod<&SessionWrap::memory>("memory"),
        InstanceMethod<&SessionWrap::statistics>("statistics"), InstanceMethod<&SessionWrap::arena>("arena"),
        InstanceMethod<&SessionWrap::dispose>("dispose")});
 }
@@ -296,15 +304,26 @@ Napi::Value SessionWrap::remove_task(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value SessionWrap::measure_roof(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  require_usable(env);
-  const double milliseconds = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
-  if (!(milliseconds >= 0 && milliseconds <= 60e3)) {
-    throw to_js(env, {"ERR_OPTION", "milliseconds: expected a number from 0 to 60000", {{"option", "milliseconds"}}});
-  }
+  require_usable(info.Env());
+  const double milliseconds = to_milliseconds(info[0]);
+  return measure(info.Env(), [this, milliseconds] { return session_->measure_roof(milliseconds); });
+}
+
+Napi::Value SessionWrap::measure_product(const Napi::CallbackInfo& info) {
+  require_usable(info.Env());
+  const Napi::Object given = to_object(info[0], "product");
+  const auto size = [&given](const char* name) { return to_integer(given, name, 0, 1, 1 << 24); };
+  const ProductShape shape{size("rows"), size("columns"), size("depth"), given.Get("transposeA").ToBoolean(),
+                           given.Get("transposeB").ToBoolean()};
+  const double milliseconds = to_milliseconds(info[1]);
+  return measure(info.Env(), [this, shape, milliseconds] { return session_->measure_product(shape, milliseconds); });
+}
+
+// A job of its own for a rate.
+Napi::Value SessionWrap::measure(Napi::Env env, std::function<double()> rate_of) {
   JobThread::Job job = job_keeping(Napi::Object::New(env));
   auto rate = std::make_shared<double>(0);
-  job.work = [this, milliseconds, rate] { *rate = session_->measure_roof(milliseconds); };
+  job.work = [rate_of = std::move(rate_of), rate] { *rate = rate_of(); };
   job.value = [rate](Napi::Env at) -> Napi::Value { return Napi::Number::New(at, *rate); };
   return thread_->enqueue(env, std::move(job));
 }

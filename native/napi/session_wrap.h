@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,8 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Napi::Value add_task(const Napi::CallbackInfo& info);
   Napi::Value remove_task(const Napi::CallbackInfo& info);
   Napi::Value measure_roof(const Napi::CallbackInfo& info);
+  Napi::Value measure_product(const Napi::CallbackInfo& info);
+  Napi::Value measure(Napi::Env env, std::function<double()> rate_of);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
   Napi::Value arena(const Napi::CallbackInfo& info);

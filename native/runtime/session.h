@@ -62,6 +62,11 @@ class Session {
   // milliseconds; floating-point operations a second, a multiply-add counting as two.
   double measure_roof(double milliseconds) { return plan_->queue->measure_roof(milliseconds); }
 
+  // The same for matrix products of one shape. Throws ERR_MEMORY where there is no room for its operands.
+  double measure_product(const ProductShape& shape, double milliseconds) {
+    return plan_->queue->measure_product(shape, milliseconds);
+  }
+
   // Weights of one more task, by keys of the program's `task` buffers: the number that batches name it by, the lowest
   // that is free. Throws ERR_WEIGHTS, ERR_PROGRAM naming a key that is missing or of another shape, ERR_MEMORY.
   size_t add_task(std::span<const WeightEntry> entries);
