@@ -1,5 +1,6 @@
 // Runs the tests: all of them, those of the files named as arguments, or
 //   --smoke       the quickest
+//   --fixtures    every ONNX fixture, a line each: imported with its largest difference, or refused with its error
 //   --native      the op tests, and the engine without Node
 //   --sanitizers  the engine without Node under AddressSanitizer + UBSan and under ThreadSanitizer
 //   --arm64       the engine without Node, compiled for arm64 and emulated by qemu
@@ -60,6 +61,11 @@ async function runPackageTests() {
   await runTests(process.execPath, [ava, '--config', config], { count: countAva })
 }
 
+async function runFixtures() {
+  buildTests()
+  await runTests(process.execPath, [join('dist-test', 'test', 'model', 'list_fixtures.js')], { count: countAva })
+}
+
 /** test/ops/linear.test.ts as the compiled file. */
 function compiled(file) {
   return join('dist-test', relative(root, resolve(file))).replace(/\.ts$/, '.js')
@@ -74,6 +80,7 @@ async function main() {
   const files = args.filter((arg) => !arg.startsWith('--'))
   if (files.length > 0) await runAva(files.map(compiled))
   else if (args.includes('--package')) await runPackageTests()
+  else if (args.includes('--fixtures')) await runFixtures()
   else if (args.includes('--nvcc')) {
     buildTests()
     testNvcc({ write: args.includes('--write') })

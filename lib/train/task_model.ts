@@ -46,7 +46,7 @@ export async function openModel(
   const weights = backbone.weights(target)
   const session = await Session.create({ entries, layout, weights, seed: seedWords(model.seed), threads })
   await session.write({ parameters: initial })
-  return { session, layout, adapters, options: model, limits: encoderLimits(backbone.imported.graph) }
+  return { session, layout, adapters, options: model, limits: encoderLimits(backbone.imported.graph, backbone.config) }
 }
 
 /**
