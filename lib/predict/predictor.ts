@@ -16,7 +16,7 @@ import type { TaskKind } from '../kinds.js'
 import { checkKeys, checkNumber, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
 import { resolveDevice, resolveThreads } from '../runtime/device.js'
-import { blameRecord, modelOptions, readRun, type OpenRunOptions, type RunFiles } from '../train/open_run.js'
+import { blameRecord, readRun, type OpenRunOptions, type ReadRun } from '../train/open_run.js'
 import type { Warning } from '../train/progress.js'
 import { blameFile } from '../train/run.js'
 import { resolveTrainerOptions } from '../train/trainer_options.js'
@@ -63,7 +63,7 @@ interface AskedExample {
 }
 
 /** A run that is in memory. */
-interface Resident extends Pick<RunFiles, 'record' | 'task' | 'backbone' | 'warnings'>, ResidentTask {
+interface Resident extends Pick<ReadRun, 'record' | 'task' | 'backbone' | 'warnings'>, ResidentTask {
   readonly name: string
   /** Of its own tensors. */
   readonly bytes: number
@@ -153,14 +153,13 @@ export class Predictor {
   }
 
   /** The model that tasks of this shape share. */
-  async #modelFor(run: RunFiles): Promise<SharedModel> {
-    const resolved = resolveTrainerOptions(modelOptions(run))
+  async #modelFor({ options, backbone }: ReadRun): Promise<SharedModel> {
+    const resolved = resolveTrainerOptions(options)
     const shape = modelShape(resolved)
     const before = this.#models.get(shape)
     if (before) return before
-    const { device, precision, threads } = this.#options
-    const { target } = resolveDevice(device, precision)
-    const model = await SharedModel.create(run.backbone, resolved, target, resolveThreads(threads))
+    const { target } = resolveDevice(options.device, options.precision)
+    const model = await SharedModel.create(backbone, resolved, target, resolveThreads(options.threads))
     this.#models.set(shape, model)
     return model
   }

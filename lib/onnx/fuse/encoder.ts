@@ -28,10 +28,11 @@ export interface Layer {
 
 /** Where the end of a sub-layer, dense(...) + skip, is in the graph. */
 export interface ResidualPlace {
-  /** The operands of the sum. */
-  readonly dense: Quantity
-  /** Of the dense layer, where the sum adds it elsewhere: `dense` is without it then. */
-  readonly bias?: Quantity | undefined
+  /** What the skip is added to, where that is one value. */
+  readonly dense?: Quantity
+  /** The dense layer, and its bias where that is added elsewhere in the sum. */
+  readonly product: Quantity
+  readonly bias?: Quantity
   readonly skip: Quantity
   readonly sum: Quantity
 }
@@ -145,23 +146,24 @@ function projectedStage(value: Quantity, stages: ReadonlyMap<Quantity, Stage>): 
 /** A dense layer and what it is added to, with the dense layer's bias anywhere in the sum. */
 function splitResidual(x: Quantity): { dense: Linear; skip: Quantity; place: ResidualPlace } | undefined {
   const sum = skipRowViews(x)
-  const items = addends(sum, (item) => isStream(item)).map(skipRowViews)
-  const streams = items.filter(isStream)
-  const biases = items.filter((item) => matchVector(item))
-  const rest = items.filter((item) => !streams.includes(item) && !biases.includes(item))
-  const [skip] = streams
-  const product = rest.length === 1 ? matchLinear(rest[0]!) : undefined
-  if (!skip || streams.length !== 1 || !product || biases.length > 1) return undefined
-  const [bias] = biases
-  const dense = bias ? withBias(product, matchVector(bias)!) : product
-  return dense && { dense, skip, place: placeOf(sum, skip) ?? { dense: rest[0]!, bias, skip, sum } }
-}
-
-/** Where the sum is the plain one, of the whole dense layer and the skip connection. */
-function placeOf(sum: Quantity, skip: Quantity): ResidualPlace | undefined {
-  for (const [dense, other] of operandOrders(maker(sum, 'Add')))
-    if (skipRowViews(other) === skip && matchLinear(dense)) return { dense, skip: other, sum }
-  return undefined
+  const items = addends(sum, isStream).map((value) => ({ value, rows: skipRowViews(value) }))
+  const streams = items.filter(({ rows }) => isStream(rows))
+  const vectors = items.filter(({ rows }) => matchVector(rows))
+  const rest = items.filter((item) => !streams.includes(item) && !vectors.includes(item))
+  const [stream] = streams
+  const [vector] = vectors
+  const product = rest.length === 1 ? matchLinear(rest[0]!.rows) : undefined
+  if (!stream || streams.length !== 1 || !product || vectors.length > 1) return undefined
+  const dense = vector ? withBias(product, matchVector(vector.rows)!) : product
+  const whole = operandOrders(maker(sum, 'Add')).find(([, other]) => skipRowViews(other) === stream.rows)
+  const place: ResidualPlace = {
+    ...(whole ? { dense: whole[0] } : {}),
+    product: rest[0]!.value,
+    ...(vector ? { bias: vector.value } : {}),
+    skip: whole?.[1] ?? stream.value,
+    sum,
+  }
+  return dense && { dense, skip: stream.rows, place }
 }
 
 /** The output of a LayerNorm, or projected embeddings. */

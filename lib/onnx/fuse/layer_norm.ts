@@ -18,10 +18,8 @@ export interface LayerNormPlace {
   /** The operands that gamma and beta are. */
   readonly scale: Quantity
   readonly shift: Quantity
-  /** The normalised values times gamma, where the formula is spelt out. */
+  /** What beta is added to, where the formula is spelt out. */
   readonly product?: Quantity
-  /** The product in it that gamma is an operand of. */
-  readonly scaled?: Quantity | undefined
 }
 
 /** The LayerNormalization operator, or the formula spelt out in basic operators. */
@@ -31,10 +29,9 @@ export function matchLayerNorm(value: Quantity): LayerNorm | undefined {
   for (const [product, shift] of operandOrders(maker(value, 'Add'))) {
     const beta = matchVector(shift)
     const norm = beta && matchScaled(product)
-    if (norm && norm.gamma.shape[0] === beta.shape[0]) {
-      const { scale, ...found } = norm
-      return { ...found, beta, place: { y: value, scale, shift, product, scaled: productWith(product, scale) } }
-    }
+    if (!norm || norm.gamma.shape[0] !== beta.shape[0]) continue
+    const { scale, ...rest } = norm
+    return { ...rest, beta, place: { y: value, scale, shift, product } }
   }
   return undefined
 }
@@ -50,7 +47,7 @@ function fromOperator(operator: Operator, y: Quantity): LayerNorm | undefined {
 }
 
 /** (x - mean(x)) · gamma · (mean((x - mean(x))²) + epsilon)^(-1/2), its factors in any order. */
-function matchScaled(value: Quantity): (Omit<LayerNorm, 'beta' | 'place'> & { scale: Quantity }) | undefined {
+function matchScaled(value: Quantity): (Omit<LayerNorm, 'beta' | 'place'> & { readonly scale: Quantity }) | undefined {
   const { constant, powers: factors } = powers(value)
   const plain = factors.filter(({ exponent }) => exponent === 1).map((factor) => factor.value)
   const root = factors.find(({ exponent }) => exponent === -0.5)
@@ -62,17 +59,6 @@ function matchScaled(value: Quantity): (Omit<LayerNorm, 'beta' | 'place'> & { sc
     const gamma = matchVector(scale)
     const x = gamma && centredOf(centred)
     if (x && isSquareOfCentred(square, x)) return { x, gamma, epsilon: sum.scalar, scale }
-  }
-  return undefined
-}
-
-/** The Mul by `factor` somewhere in a product. */
-function productWith(value: Quantity, factor: Quantity): Quantity | undefined {
-  const operator = maker(value, 'Mul', 'Div')
-  if (operator?.type === 'Mul' && operator.inputs.includes(factor)) return value
-  for (const input of operator?.inputs ?? []) {
-    const found = input && productWith(input, factor)
-    if (found) return found
   }
   return undefined
 }
