@@ -49,3 +49,6 @@ export class TrainError extends OnnxAdaptersError {}
 
 /** Files of a run: `ERR_RUN_*`. */
 export class RunError extends OnnxAdaptersError {}
+
+/** Files of other libraries, coming in or going out: `ERR_TORCH_FILE`, `ERR_INTEROP_*`; `details.file`, `details.key`. */
+export class InteropError extends OnnxAdaptersError {}
