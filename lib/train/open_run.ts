@@ -27,6 +27,8 @@ export interface OpenRun {
   readonly task: Task
   readonly backbone: Backbone
   readonly model: TaskModel
+  /** False where its files hold no head: the model's is then untrained. */
+  readonly hasHead: boolean
   /** WARN_RUN_UNFINISHED of a training that is not at its end. */
   readonly warnings: readonly Warning[]
 }
@@ -74,7 +76,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     await model.dispose()
     throw error
   }
-  return { record, task, backbone, model, warnings }
+  return { record, task, backbone, model, hasHead: tensors.has('head.weight'), warnings }
 }
 
 /** The task of a record, once what else is read of it has been checked. @throws OptionError ERR_OPTION */

@@ -1,0 +1,6 @@
+import type { ExportTarget } from './target.js'
+
+/** Every target by its name. */
+export const exportTargets: readonly ExportTarget[] = []
+
+export const exportTargetNames: readonly string[] = exportTargets.map(({ name }) => name)
