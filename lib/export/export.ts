@@ -30,7 +30,7 @@ export async function exportRun(runs: string | readonly string[], options: Expor
       opened.push(run)
     }
     refuseTwins(opened)
-    const report = await target.write(opened, { output, verify, mixed })
+    const report = await target.write(opened, { output, overwrite, verify, mixed })
     return { to: target.name, output, ...report }
   } finally {
     for (const { model } of opened) await model.dispose()

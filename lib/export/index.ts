@@ -1,6 +1,7 @@
+import { onnx } from './onnx.js'
 import type { ExportTarget } from './target.js'
 
 /** Every target by its name. */
-export const exportTargets: readonly ExportTarget[] = []
+export const exportTargets: readonly ExportTarget[] = [onnx]
 
 export const exportTargetNames: readonly string[] = exportTargets.map(({ name }) => name)

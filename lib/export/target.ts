@@ -16,6 +16,8 @@ export interface ExportedRun extends OpenRun {
 export interface ExportPlace {
   /** A file or a folder, as the target's `form` says; checked: it may be written, and what is there replaced. */
   readonly output: string
+  /** Files beside the output may be replaced too. */
+  readonly overwrite: boolean
   /** False where the result shall not be compared with the engine. */
   readonly verify: boolean
   /** Of the graph inputs: a stack of tasks, of which each row picks one. */

@@ -1,6 +1,7 @@
 import { OnnxAdaptersError, OnnxImportError } from '../errors.js'
 import type { Graph, TensorPart, Value } from '../ir/graph.js'
 import type { Activation } from '../ops/define.js'
+import { anchorEncoder, type EncoderAnchors } from './anchors.js'
 import { type Canonical, canonicalise } from './canonicalise.js'
 import { emitEncoder } from './emit.js'
 import { type Encoder, matchEncoder } from './fuse/encoder.js'
@@ -60,6 +61,8 @@ export interface ImportedEncoder {
   readonly inputNames: InputNames
   /** [batch, sequence] of a file that was exported for this one shape. */
   readonly fixedShape?: readonly [number, number]
+  /** Where all of it is in the file; absent of an encoder that is from none. */
+  readonly anchors?: EncoderAnchors
 }
 
 /**
@@ -84,6 +87,7 @@ export function importEncoder(model: OnnxModel): ImportedEncoder {
       ...nameHidden(canonical, encoder.hidden),
       inputNames: names,
       ...(fixedShape ? { fixedShape } : {}),
+      anchors: anchorEncoder(canonical, encoder),
     }
   } catch (error) {
     throw explain(error)
