@@ -1,7 +1,14 @@
 import { basename, resolve } from 'node:path'
-import type { Backbone } from '../backbone/backbone.js'
+import { isBackbone, type Backbone } from '../backbone/backbone.js'
+import { loadStructure } from '../backbone/load.js'
 import { ExportError, OptionError } from '../errors.js'
-import { openRun } from '../train/open_run.js'
+import { compileInference } from '../train/compile.js'
+import { blameRecord, modelOptions, readRun, type RunFiles } from '../train/open_run.js'
+import { blameFile } from '../train/run.js'
+import { ownedViews } from '../train/task_model.js'
+import { packTensors } from '../train/tensors.js'
+import { resolveTrainerOptions } from '../train/trainer_options.js'
+import { engineOf } from './engine.js'
 import { resolveExportOptions, type ExportOptions } from './options.js'
 import { checkOutput } from './output.js'
 import type { ExportedRun, ExportReport, ExportTarget } from './target.js'
@@ -23,38 +30,46 @@ export async function exportRun(runs: string | readonly string[], options: Expor
   await checkOutput(output, target.form, overwrite)
   const opened: ExportedRun[] = []
   let { backbone }: { backbone?: string | Backbone | undefined } = options
-  try {
-    for (const folder of folders) {
-      const run = await openExported(folder, target, { ...options, backbone })
-      backbone = run.backbone
-      opened.push(run)
-    }
-    refuseTwins(opened)
-    const report = await target.write(opened, { output, overwrite, verify, mixed })
-    return { to: target.name, output, ...report }
-  } finally {
-    for (const { model } of opened) await model.dispose()
+  for (const folder of folders) {
+    const run = await openExported(folder, target, options, backbone)
+    backbone = run.backbone
+    opened.push(run)
   }
+  refuseTwins(opened)
+  const report = await target.write(opened, { output, overwrite, verify, mixed })
+  return { to: target.name, output, ...report }
 }
 
-async function openExported(folder: string, target: ExportTarget, options: ExportOptions): Promise<ExportedRun> {
-  const { backbone, device, threads } = options
-  const run = await openRun(folder, { backbone, device, threads })
-  try {
-    if (run.record.status !== 'complete') {
-      throw new ExportError(
-        'ERR_EXPORT_UNFINISHED',
-        `${folder}: this run is not finished: go on with it by train with option "resume", then export it`,
-        { run: folder, found: run.record.status, expected: 'complete' },
-      )
-    }
-    const tensors = await run.model.tensors()
-    if (target.needsHead && !run.hasHead) throw noHead(folder, target)
-    return { ...run, name: basename(resolve(folder)), tensors }
-  } catch (error) {
-    await run.model.dispose()
-    throw error
+/** @param backbone that of the runs before, else that of the options */
+async function openExported(
+  folder: string,
+  target: ExportTarget,
+  options: ExportOptions,
+  backbone: string | Backbone | undefined,
+): Promise<ExportedRun> {
+  const { device, threads } = options
+  const files = await readRun(folder, { backbone, device, threads }, loadStructure)
+  const { record, tensors } = files
+  if (record.status !== 'complete') {
+    throw new ExportError(
+      'ERR_EXPORT_UNFINISHED',
+      `${folder}: this run is not finished: go on with it by train with option "resume", then export it`,
+      { run: folder, found: record.status, expected: 'complete' },
+    )
   }
+  if (target.needsHead && !tensors.has('head.weight')) throw noHead(folder, target)
+  await checkTensors(folder, files)
+  const forward = engineOf(folder, files.backbone, { device, threads, inProcess: isBackbone(options.backbone) })
+  return { ...files, name: basename(resolve(folder)), forward }
+}
+
+/** What the engine would say of them, without one. @throws RunError ERR_RUN_FILE, ERR_RUN_RECORD */
+async function checkTensors(folder: string, run: RunFiles): Promise<void> {
+  const { layout } = await blameRecord(folder, () =>
+    compileInference(run.backbone.imported, resolveTrainerOptions(modelOptions(run))),
+  )
+  const flat = new Float32Array(layout.size)
+  await blameFile(run.file, () => Promise.resolve(packTensors(flat, ownedViews(layout), run.tensors)))
 }
 
 function noHead(folder: string, { name }: ExportTarget): ExportError {

@@ -64,7 +64,7 @@ export function spliceHead(
 }
 
 /** Sizes of ids [batch, sequence], as the file declares them. */
-function gridOf(
+export function gridOf(
   edit: ModelEdit,
   { inputNames }: ImportedEncoder,
 ): { batch: number | string; sequence: number | string } {

@@ -33,6 +33,12 @@ export class NodeMaker {
     return this.cast(constant(this.edit, DataType.float, [], [value]), DataType.float, type)
   }
 
+  /** A vector of one value, of a float type. */
+  filled(value: number, size: number, type: number = DataType.float): string {
+    const values = new Array<number>(size).fill(value)
+    return this.cast(constant(this.edit, DataType.float, [size], values), DataType.float, type)
+  }
+
   integers(values: readonly number[], dims: readonly number[] = [values.length]): string {
     return constant(this.edit, DataType.int64, dims, values)
   }

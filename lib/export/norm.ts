@@ -16,9 +16,16 @@ const gammaAt: Readonly<Record<string, number>> = {
  * Gives a LayerNorm another gamma and beta, whichever way the file spells it; tensors that several share stay as they are
  * for the others.
  * @param name `layer.0.attention.layer_norm`
+ * @param width of what it normalises
  * @throws ExportError ERR_EXPORT_UNSUPPORTED where the file keeps no place for them
  */
-export function spliceNorm(edit: ModelEdit, anchor: NormAnchor, name: string, source: ParameterSource): void {
+export function spliceNorm(
+  edit: ModelEdit,
+  anchor: NormAnchor,
+  name: string,
+  width: number,
+  source: ParameterSource,
+): void {
   const parameter = (entry: Entry, part: 'weight' | 'bias', type: number) => {
     const make = new NodeMaker(edit, entry.ahead, name)
     return make.cast(source.vector(make, `${name}.${part}`), DataType.float, type)
@@ -29,7 +36,7 @@ export function spliceNorm(edit: ModelEdit, anchor: NormAnchor, name: string, so
     const at = gammaAt[entry.node.opType!]!
     const own = typeOf(anchor.gamma, entry.node.input[at]!) ?? type
     const [gamma, beta] = [parameter(entry, 'weight', own), parameter(entry, 'bias', own)]
-    if (source.mixed) scaleBehind(edit, entry, at, name, gamma, beta, own)
+    if (source.mixed) scaleBehind(edit, entry, at, name, { gamma, beta, width, type: own })
     else {
       exchange(edit, entry, at, gamma)
       exchange(edit, entry, at + 1, beta)
@@ -57,22 +64,14 @@ function scaleBehind(
   entry: Entry,
   at: number,
   name: string,
-  gamma: string,
-  beta: string,
-  type: number,
+  { gamma, beta, width, type }: { gamma: string; beta: string; width: number; type: number },
 ): void {
   const before = new NodeMaker(edit, entry.ahead, name)
-  const neutral = (value: number) => before.add('Expand', [before.scalar(value, type), widthOf(before, gamma)])
-  exchange(edit, entry, at, neutral(1))
-  exchange(edit, entry, at + 1, neutral(0))
+  exchange(edit, entry, at, before.filled(1, width, type))
+  exchange(edit, entry, at + 1, before.filled(0, width, type))
   const [result = '', ...others] = entry.node.output
   const normal = edit.fresh(`${name}/normal`)
   edit.change(entry, { output: [normal, ...others] })
   const behind = new NodeMaker(edit, entry.behind, name)
   behind.add('Add', [behind.add('Mul', [normal, gamma]), beta], {}, result)
-}
-
-/** The size of the last axis, as a list of one. */
-function widthOf(make: NodeMaker, value: string): string {
-  return make.add('Gather', [make.add('Shape', [value]), make.integers([-1])], { axis: 0 })
 }

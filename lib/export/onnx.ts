@@ -38,7 +38,7 @@ export async function writeOnnx(run: ExportedRun, place: ExportPlace): Promise<E
 }
 
 /** What a program that loads the model may want to know of it. */
-export function describe(edit: ModelEdit, { record, task, name }: ExportedRun): void {
+function describe(edit: ModelEdit, { record, task, name }: ExportedRun): void {
   const { metadata } = edit
   metadata.set('onnx_adapters.version', packageVersion())
   metadata.set('onnx_adapters.run', name)

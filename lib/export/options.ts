@@ -39,12 +39,11 @@ export function resolveExportOptions(runs: string | readonly string[], options: 
   if (typeof output !== 'string' || output === '') throw wrongOption('output', `a ${target.form}`, output)
   for (const [option, value] of Object.entries({ overwrite, verify, mixed }))
     if (typeof value !== 'boolean') throw wrongOption(option, 'true or false', value)
-  if (mixed && target.name !== 'onnx-inputs')
-    throw new OptionError('ERR_OPTION', `option "mixed" belongs to exports to onnx-inputs, not to ${name}`, {
-      option: 'mixed',
-      got: name,
-      expected: 'onnx-inputs',
-    })
+  if (mixed && !target.several) {
+    const others = exportTargets.filter(({ several }) => several).map((each) => each.name)
+    const message = `option "mixed" belongs to exports to ${others.join(', ')}, not to ${name}: leave it out`
+    throw new OptionError('ERR_OPTION', message, { option: 'mixed', got: name, expected: others })
+  }
   checkBackbone(options.backbone)
   return { target, folders: checkRuns(runs, target), output, overwrite, verify, mixed }
 }

@@ -1,7 +1,7 @@
 /** Where the nodes of an export get a task's tensors from. */
 
 import { DataType } from '../onnx/schema.js'
-import type { TensorMap } from '../train/tensors.js'
+import type { Tensors } from './target.js'
 import type { ModelEdit } from './edit.js'
 import { bytesTensor, type NodeMaker } from './nodes.js'
 import { valueInfo } from './write.js'
@@ -23,7 +23,7 @@ export class FixedParameters implements ParameterSource {
 
   constructor(
     private readonly edit: ModelEdit,
-    private readonly tensors: TensorMap,
+    private readonly tensors: Tensors,
   ) {}
 
   has(parameter: string): boolean {

@@ -2,9 +2,9 @@
 
 import type { Pool } from '../heads/define.js'
 import type { TaskRecord } from '../data/tasks/index.js'
-import type { Tensor, TensorMap } from '../train/tensors.js'
+import type { Tensor } from '../train/tensors.js'
 import type { HeadShape } from './head.js'
-import type { ExportedRun } from './target.js'
+import type { ExportedRun, Tensors } from './target.js'
 
 /** The range that a regression's head was trained on as [0, 1]; undefined for other tasks. */
 export function rangeOf({ kind, minimum, maximum }: TaskRecord): { minimum: number; maximum: number } | undefined {
@@ -12,7 +12,7 @@ export function rangeOf({ kind, minimum, maximum }: TaskRecord): { minimum: numb
 }
 
 /** With the range of a regression in its head, so that it gives values in the units of the training data. */
-export function readyTensors({ record, tensors }: ExportedRun): TensorMap {
+export function readyTensors({ record, tensors }: ExportedRun): Tensors {
   const range = rangeOf(record.task)
   if (!range) return tensors
   const { minimum, maximum } = range

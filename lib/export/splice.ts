@@ -26,7 +26,9 @@ export function spliceTask(edit: ModelEdit, encoder: ImportedEncoder, { head, ac
     throw new ExportError('ERR_EXPORT_UNSUPPORTED', message, { expected: 'a backbone from a model file' })
   }
   const norm = (name: string, anchor: Parameters<typeof spliceNorm>[1]) => {
-    if (source.has(`${name}.layer_norm.weight`)) spliceNorm(edit, anchor, `${name}.layer_norm`, source)
+    const own = `${name}.layer_norm`
+    const width = anchors.weights.get(`${own}.weight`)!.shape[0]!
+    if (source.has(`${own}.weight`)) spliceNorm(edit, anchor, own, width, source)
   }
   norm('embeddings', anchors.embeddingNorm)
   for (const [i, layer] of anchors.layers.entries()) {

@@ -1,15 +1,24 @@
 /** What a place is that a run can be taken to: one file of this folder each, listed in index.ts. */
 
-import type { OpenRun } from '../train/open_run.js'
+import type { Backbone } from '../backbone/backbone.js'
+import type { RunFiles } from '../train/open_run.js'
 import type { Warning } from '../train/progress.js'
-import type { TensorMap } from '../train/tensors.js'
+import type { Tensor } from '../train/tensors.js'
+import type { Engine } from './engine.js'
 
-/** A finished run with its backbone, opened to be taken elsewhere. */
-export interface ExportedRun extends OpenRun {
+/** By public name. */
+export type Tensors = ReadonlyMap<string, Tensor>
+
+/** A finished run as its files have it, with the structure of its backbone. */
+export interface ExportedRun extends RunFiles {
   /** Last part of its folder. */
   readonly name: string
+  /** The structure alone, unless the caller had it in memory: nothing can be computed with it. */
+  readonly backbone: Backbone
   /** All tensors of its own by public name: adapters, trained weights of the backbone, the head. */
-  readonly tensors: TensorMap
+  readonly tensors: Tensors
+  /** What the run gives for rows, to compare with. */
+  readonly forward: Engine
 }
 
 /** Where it goes, and how. */

@@ -5,8 +5,9 @@ import { floatToHalf } from '../formats/half.js'
 import type { EncoderAnchors, WeightAnchor } from '../onnx/anchors.js'
 import { DataType, type OnnxTensor } from '../onnx/schema.js'
 import type { TensorSource } from '../onnx/stream.js'
-import type { Tensor, TensorMap } from '../train/tensors.js'
+import type { Tensor } from '../train/tensors.js'
 import type { ModelEdit } from './edit.js'
+import type { Tensors } from './target.js'
 
 /** True for a tensor of the backbone other than those of LayerNorms, which have places of their own. */
 export function isBackboneWeight(name: string): boolean {
@@ -19,7 +20,7 @@ type Part = readonly [name: string, anchor: WeightAnchor]
  * Exchanges the tensors of trained weights, each in the file's own layout and element type.
  * @throws ExportError ERR_EXPORT_UNSUPPORTED where layers that were trained apart share a tensor of the file
  */
-export function spliceWeights(edit: ModelEdit, { weights }: EncoderAnchors, tensors: TensorMap): void {
+export function spliceWeights(edit: ModelEdit, { weights }: EncoderAnchors, tensors: Tensors): void {
   const groups = new Map<string, Part[]>()
   for (const [name, anchor] of weights) {
     if (!isBackboneWeight(name)) continue
@@ -58,7 +59,7 @@ function joined(
   { dims, dataType = DataType.float }: OnnxTensor,
   name: string,
   parts: readonly Part[],
-  tensors: TensorMap,
+  tensors: Tensors,
   rows: number,
 ): TensorSource {
   const width = parts[0]![1].shape[1] ?? 1

@@ -68,15 +68,16 @@ export interface ImportedEncoder {
 /**
  * Lifts the encoder out of an ONNX graph, by structure and never by names: the graph may hold heads, poolers and
  * further outputs, which are left out.
+ * @param content false leaves the weights of the graph empty
  * @throws OnnxImportError ERR_ONNX_QUANTIZED, ERR_ONNX_CAUSAL, ERR_ONNX_UNSUPPORTED (with `details.node` and
  * `details.expected`), ERR_ONNX_NAN, ERR_ONNX_FORMAT
  */
-export function importEncoder(model: OnnxModel): ImportedEncoder {
+export function importEncoder(model: OnnxModel, content = true): ImportedEncoder {
   try {
     rejectOtherKinds(model)
     const canonical = canonicalise(model)
     const encoder = matchEncoder(canonical)
-    const { graph, pooler, weights } = emitEncoder(encoder)
+    const { graph, pooler, weights } = emitEncoder(encoder, content)
     const config = describe(encoder, weights, canonical.roles)
     const names = inputNames(canonical.roles, encoder)
     const { fixedShape } = canonical.roles

@@ -3,18 +3,19 @@
  * large tensors are not even read.
  */
 
+import { closeSync, openSync, readSync } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { OnnxImportError } from '../errors.js'
 import { readRange } from './bytes.js'
 import { decodePart } from './read.js'
-import { type FieldSpec, type MessageSpec, modelSpec, type OnnxModel, tensorSpec } from './schema.js'
+import { type FieldSpec, type MessageSpec, modelSpec, type OnnxModel, type OnnxTensor, tensorSpec } from './schema.js'
 
 /** One field of a message in the file, tag and length included. */
 export interface FileRecord {
   readonly field: number
   readonly start: number
   readonly end: number
-  /** Decoded, where it is a message; tensors without a large content. */
+  /** Decoded, where its field is known; large contents of tensors are read when they are asked for. */
   readonly message?: unknown
 }
 
@@ -25,7 +26,7 @@ export interface ModelRecords {
   readonly after: readonly FileRecord[]
   /** Fields of the graph, in the order of the file. */
   readonly graph: readonly FileRecord[]
-  /** All of it decoded; tensors without a large content. */
+  /** All of it decoded; large contents of tensors are read when they are asked for. */
   readonly model: OnnxModel
 }
 
@@ -38,8 +39,10 @@ export const graphNumber = graphField.number
 export const fieldNumber = (name: 'node' | 'initializer' | 'input' | 'output' | 'valueInfo'): number =>
   fieldOf(graphSpec, name).number
 
-/** Tensors of more bytes are not read. */
-const largest = 4096
+const rawDataNumber = fieldOf(tensorSpec, 'rawData').number
+
+/** Contents of more bytes are not read: tables of positions are read, weights of any real model are not. */
+const largest = 2 ** 17
 
 /** Reads the structure of a model file. @throws OnnxImportError ERR_ONNX_MISSING, ERR_ONNX_FORMAT */
 export async function readRecords(file: string): Promise<ModelRecords> {
@@ -132,9 +135,22 @@ class Walker {
     const { content, end } = field
     if (kind !== tensorSpec || end - content <= largest)
       return decodePart(await this.#read(content, end), kind, this.file)
-    const small = (await this.fields(content, end)).filter((inner) => inner.end - inner.content <= largest)
-    const parts = await Promise.all(small.map((inner) => this.#read(inner.start, inner.end)))
-    return decodePart(Buffer.concat(parts), kind, this.file)
+    const inner = await this.fields(content, end)
+    const large = inner.find((each) => each.field === rawDataNumber && each.end - each.content > largest)
+    const parts: Buffer[] = []
+    for (const each of inner) if (each !== large) parts.push(await this.#read(each.start, each.end))
+    const tensor = decodePart(Buffer.concat(parts), kind, this.file) as OnnxTensor
+    return large ? this.#unread(tensor, large) : tensor
+  }
+
+  /** A tensor whose content is read each time that it is asked for, and kept nowhere. */
+  async #unread(tensor: OnnxTensor, { content, end }: Field): Promise<OnnxTensor> {
+    const { file } = this
+    const start = Buffer.from(await this.#read(content, content + startBytes))
+    return Object.defineProperty({ ...tensor, start }, 'rawData', {
+      get: () => readNow(file, content, end - content),
+      enumerable: true,
+    })
   }
 
   /** Parts of the window are views of it: windows are replaced, never refilled. */
@@ -178,3 +194,20 @@ class Walker {
 }
 
 const windowSize = 2 ** 18
+/** A few elements of any type. */
+const startBytes = 32
+
+function readNow(file: string, position: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  const handle = openSync(file, 'r')
+  try {
+    for (let done = 0; done < length;) {
+      const count = readSync(handle, bytes, done, length - done, position + done)
+      if (count === 0) throw new Error(`${file} became shorter while it was read`)
+      done += count
+    }
+  } finally {
+    closeSync(handle)
+  }
+  return bytes
+}

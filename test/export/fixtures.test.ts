@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import test from 'ava'
-import { loadBackbone } from '../../lib/backbone/load.js'
+import { loadBackbone, loadStructure } from '../../lib/backbone/load.js'
 import { OnnxImportError } from '../../lib/errors.js'
 import { exportRun } from '../../lib/export/export.js'
 import { taskKinds } from '../../lib/kinds.js'
@@ -42,6 +42,10 @@ for (const [i, { name, model }] of fixtures().entries()) {
       t.pass('the importer refuses it')
       return
     }
+    const structure = await loadStructure(model)
+    t.deepEqual(structure.imported.anchors, backbone.imported.anchors)
+    t.deepEqual(structure.config, backbone.config)
+    t.is(structure.sha256, backbone.sha256)
     const pool = i % 3 === 0 && backbone.config.pooler ? 'pooler' : i % 3 === 1 ? 'mean' : 'cls'
     const task = madeTasks[taskKinds[i % taskKinds.length]!]
     // Layers that share tensors in the file were trained apart.

@@ -23,7 +23,9 @@ async function prepare(t: ExecutionContext, made: MadeRun = {}) {
 for (const kind of taskKinds) {
   testUnless(lacksRuntime, `${kind}: what ONNX Runtime gives, and what the file says of itself`, async (t) => {
     const { backbone, run, output } = await prepare(t, { task: madeTasks[kind] })
-    const result = await exportRun(run, { to: 'onnx', output, backbone, threads: 1 })
+    // One without the backbone in memory: the engine runs in another process then.
+    const loaded = kind === 'classification' ? {} : { backbone }
+    const result = await exportRun(run, { to: 'onnx', output, ...loaded, threads: 1 })
     t.true(result.maxAbsDifference! <= 2e-5)
     t.deepEqual(result.files, [output])
     t.deepEqual(result.warnings, [])
