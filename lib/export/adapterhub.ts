@@ -6,7 +6,7 @@ import { encodeAdapterConfig, type ModelDescription } from '../formats/adapterhu
 import { toHubTensors, type Tensors } from '../formats/adapterhub/adapter_tensors.js'
 import { hubFiles } from '../formats/adapterhub/folder.js'
 import { encodeHeadConfig, toHubHead } from '../formats/adapterhub/head.js'
-import { hubFamily, type HubFamily } from '../formats/adapterhub/names.js'
+import { hubFamily, refusedName, type HubFamily } from '../formats/adapterhub/names.js'
 import { writeSafetensors } from '../formats/safetensors.js'
 import { writeTorchFile } from '../formats/torch_file.js'
 import type { Pool } from '../heads/define.js'
@@ -61,8 +61,8 @@ function describe(run: ExportedRun): Written {
   const family = hubFamily(architecture)
   if (!family)
     throw refuse(`the library "adapters" has no ${architecture} as this backbone is`, { found: architecture })
-  if (name.includes('.'))
-    throw refuse('the library "adapters" takes no dots in names of adapters: rename the folder of the run')
+  const refusal = refusedName(name)
+  if (refusal) throw refuse(`the library "adapters" ${refusal}: rename the folder of the run`)
   const { adapter, trainable, head } = record.options
   if (!Array.isArray(trainable)) throw refuse("it has trained the backbone's own weights, which no adapter holds")
   if (adapter === false) throw refuse('it has no adapters: a run of LayerNorms or a head alone can be exported to peft')

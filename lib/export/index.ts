@@ -1,3 +1,4 @@
+import { adapterBert } from './adapter_bert.js'
 import { adapterhub } from './adapterhub.js'
 import { onnxAdapter, onnxInputs } from './inputs.js'
 import { onnx } from './onnx.js'
@@ -5,6 +6,13 @@ import type { ExportTarget } from './target.js'
 import { transformersJs } from './transformers_js.js'
 
 /** Every target by its name. */
-export const exportTargets: readonly ExportTarget[] = [onnx, onnxInputs, onnxAdapter, transformersJs, adapterhub]
+export const exportTargets: readonly ExportTarget[] = [
+  onnx,
+  onnxInputs,
+  onnxAdapter,
+  transformersJs,
+  adapterhub,
+  adapterBert,
+]
 
 export const exportTargetNames: readonly string[] = exportTargets.map(({ name }) => name)

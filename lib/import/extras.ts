@@ -12,7 +12,7 @@ export interface Extras {
 }
 
 /**
- * Undefined for a folder that we have not written.
+ * Undefined for files that we have not written.
  * @throws InteropError ERR_INTEROP_FILE, and ERR_INTEROP_BACKBONE where it says another backbone
  */
 export async function readExtras(path: string, backbone: Backbone, anyBackbone: boolean): Promise<Extras | undefined> {

@@ -85,6 +85,7 @@ test('what cannot be said there is refused before anything is written', async (t
   await refused({ adapter: false, trainable: ['layerNorm', 'head'] }, /no adapters/)
   await refused({ adapter: undefined, trainable: { topLayers: 1 } }, /backbone's own weights/)
   await refused({}, /no dots/, 'run.v2')
+  await refused({}, /PyTorch has something of that name/, 'half')
 })
 
 test('folders that are not whole, or of another model', async (t) => {

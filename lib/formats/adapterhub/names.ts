@@ -58,3 +58,24 @@ export function currentName(name: string, { prefix }: HubFamily): string {
   const renamed = legacy.reduce((text, [old, now]) => text.replaceAll(old, now), name)
   return renamed.startsWith(prefix) ? renamed.slice(prefix.length) : renamed
 }
+
+/** What PyTorch's dictionaries of modules have as attributes: none of it can be the name of an adapter in them. */
+const attributes = new Set(
+  (
+    'T_destination add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda ' +
+    'double dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter ' +
+    'get_submodule half ipu items keys load_state_dict modules mtia named_buffers named_children ' +
+    'named_modules named_parameters parameters pop register_backward_hook register_buffer ' +
+    'register_forward_hook register_forward_pre_hook register_full_backward_hook ' +
+    'register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook ' +
+    'register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook ' +
+    'requires_grad_ set_extra_state set_submodule share_memory state_dict to to_empty train training type ' +
+    'update values xpu zero_grad'
+  ).split(' '),
+)
+
+/** Why the library takes no adapter of this name; undefined where it does. */
+export function refusedName(name: string): string | undefined {
+  if (name.includes('.')) return 'takes no dots in names of adapters'
+  return attributes.has(name) ? `takes no adapter "${name}", since PyTorch has something of that name` : undefined
+}
