@@ -8,6 +8,7 @@ import { evaluateCommand } from './evaluate.js'
 import { exportCommand } from './export.js'
 import { fetchCommand } from './fetch.js'
 import { describeUnknown, flagsOf } from './flags.js'
+import { importCommand } from './import.js'
 import { inspectCommand } from './inspect.js'
 import { nameOptionsBy, reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
@@ -23,6 +24,7 @@ const commands = [
   predictCommand,
   benchCommand,
   exportCommand,
+  importCommand,
 ]
 
 function program(): Command {

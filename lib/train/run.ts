@@ -55,6 +55,16 @@ export interface RunRecord {
   readonly stopped?: Stop
   /** Each time it went on from a checkpoint. */
   readonly resumed?: readonly Resumption[]
+  /** Of a run that another library has trained. */
+  readonly imported?: {
+    readonly from: string
+    /** Where its files lay. */
+    readonly path: string
+    /** What it is called there. */
+    readonly name: string
+    /** What an export of ours said of it. */
+    readonly metrics?: unknown
+  }
   readonly versions: { readonly 'onnx-adapters': string; readonly node: string }
 }
 

@@ -65,7 +65,8 @@ for (const kind of ['classification', 'multilabel'] as const) {
     const ours = await predictor.predict(texts)
     for (const [i, { scores = {} }] of ours.entries()) {
       t.is(theirs[i]!.length, Object.keys(scores).length)
-      for (const { label, score } of theirs[i]!) t.true(Math.abs(score - scores[label]!) < 1e-5, `${i} ${label}: ${score}, not ${scores[label]}`)
+      for (const { label, score } of theirs[i]!)
+        t.true(Math.abs(score - scores[label]!) < 1e-5, `${i} ${label}: ${score}, not ${scores[label]}`)
     }
   })
 }
