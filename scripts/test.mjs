@@ -1,6 +1,7 @@
 // Runs the tests: all of them, those of the files named as arguments, or
 //   --smoke       the quickest
 //   --fixtures    every ONNX fixture, a line each: imported with its largest difference, or refused with its error
+//   --fuzz        readers of files against damaged ones, a million each; ONNX_ADAPTERS_FUZZ asks for another number
 //   --native      the op tests, and the engine without Node
 //   --sanitizers  the engine without Node under AddressSanitizer + UBSan and under ThreadSanitizer
 //   --arm64       the engine without Node, compiled for arm64 and emulated by qemu
@@ -53,6 +54,15 @@ async function runCuda(folders, addon) {
   await runTests(process.execPath, [ava, '--config', config], { count: countAva, environment })
 }
 
+/** Tests whose title begins with "damaged", of the readers of files. */
+async function runFuzz() {
+  compileTests()
+  const environment = { ONNX_ADAPTERS_FUZZ: process.env.ONNX_ADAPTERS_FUZZ ?? '1000000' }
+  const readers = ['onnx/fuzz', 'formats/safetensors_fuzz', 'formats/torch_file']
+  const files = readers.map((name) => join('dist-test', 'test', `${name}.test.js`))
+  await runTests(process.execPath, [ava, '--match', 'damaged*', ...files], { count: countAva, environment })
+}
+
 async function runPackageTests() {
   buildTests()
   rmSync(join(root, 'dist'), { recursive: true, force: true })
@@ -80,6 +90,7 @@ async function main() {
   const files = args.filter((arg) => !arg.startsWith('--'))
   if (files.length > 0) await runAva(files.map(compiled))
   else if (args.includes('--package')) await runPackageTests()
+  else if (args.includes('--fuzz')) await runFuzz()
   else if (args.includes('--fixtures')) await runFixtures()
   else if (args.includes('--nvcc')) {
     buildTests()
