@@ -12,11 +12,12 @@ import { run } from '../support/child.js'
 import { makeRun, madeTasks, type MadeRun } from '../support/exported.js'
 import { temporaryFolder } from '../support/folder.js'
 import { fixtures } from '../support/onnx_fixtures.js'
+import { lacksModule, python } from '../support/python_module.js'
 import { lacksShared, sharedPath } from '../support/shared.js'
 import { lacksRuntime, serialTestUnless } from '../support/unless.js'
 
 const missing = lacksShared(sharedPath('fixtures')) ?? lacksRuntime
-const python = process.env['ONNX_ADAPTERS_PYTHON']
+const checked = lacksModule('onnx') === undefined
 
 const trained: readonly MadeRun[] = [
   {},
@@ -54,9 +55,9 @@ for (const [i, { name, model }] of fixtures().entries()) {
     const output = join(folder, 'model.onnx')
     const { maxAbsDifference } = await exportRun(source, { to: 'onnx', output, backbone, threads: 1 })
     t.true(maxAbsDifference! <= (backbone.config.weightType === 'f16' ? 2e-2 : 2e-5), String(maxAbsDifference))
-    if (python === undefined || unchecked.includes(name)) return
+    if (!checked || unchecked.includes(name)) return
     const check = `import onnx; onnx.checker.check_model(${JSON.stringify(output)}, full_check=True)`
-    const { status, stderr } = await run(python, ['-c', check])
+    const { status, stderr } = await run(python!, ['-c', check])
     t.is(status, 0, stderr)
   })
 }

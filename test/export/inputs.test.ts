@@ -12,6 +12,7 @@ import { openRun } from '../../lib/train/open_run.js'
 import { run as runChild } from '../support/child.js'
 import { makeRun, madeTasks, type MadeRun } from '../support/exported.js'
 import { temporaryFolder, tinyBackbone } from '../support/folder.js'
+import { lacksModule, python } from '../support/python_module.js'
 import { normal } from '../support/random.js'
 import { lacksShared, sharedPath } from '../support/shared.js'
 import { lacksRuntime, serialTestUnless, testUnless } from '../support/unless.js'
@@ -126,31 +127,26 @@ test('runs that no graph can serve together are refused', async (t) => {
   })
 })
 
-const python = process.env['ONNX_ADAPTERS_PYTHON']
-testUnless(
-  python === undefined ? 'ONNX_ADAPTERS_PYTHON names no Python with onnxruntime' : undefined,
-  'ONNX Runtime loads .onnx_adapter files',
-  async (t) => {
-    const { folder, backbone, runs, output } = await prepare(t)
-    await exportRun(runs[0]!, { to: 'onnx-inputs', output, backbone })
-    const file = join(folder, 'a.onnx_adapter')
-    await exportRun(runs[0]!, { to: 'onnx-adapter', output: file, backbone })
-    const script = join(folder, 'load.py')
-    await writeFile(script, loadAdapter)
-    const { status, stdout, stderr } = await runChild(python!, [script, output, file])
-    t.is(status, 0, stderr)
-    const { model } = await openRun(runs[0]!, { backbone })
-    const [expected] = await model.forward({ inputIds: [[5, 9, 7]] })
-    await model.dispose()
-    const { active, fed, names } = JSON.parse(stdout) as { active: number[]; fed: number[]; names: string[] }
-    for (const logits of [active, fed])
-      t.true(
-        logits.every((value, i) => Math.abs(value - expected![i]!) < 1e-4),
-        `${logits} not ${expected}`,
-      )
-    t.deepEqual(names.sort(), [...(await readOnnxAdapter(file)).keys()].sort())
-  },
-)
+testUnless(lacksModule('onnxruntime'), 'ONNX Runtime loads .onnx_adapter files', async (t) => {
+  const { folder, backbone, runs, output } = await prepare(t)
+  await exportRun(runs[0]!, { to: 'onnx-inputs', output, backbone })
+  const file = join(folder, 'a.onnx_adapter')
+  await exportRun(runs[0]!, { to: 'onnx-adapter', output: file, backbone })
+  const script = join(folder, 'load.py')
+  await writeFile(script, loadAdapter)
+  const { status, stdout, stderr } = await runChild(python!, [script, output, file])
+  t.is(status, 0, stderr)
+  const { model } = await openRun(runs[0]!, { backbone })
+  const [expected] = await model.forward({ inputIds: [[5, 9, 7]] })
+  await model.dispose()
+  const { active, fed, names } = JSON.parse(stdout) as { active: number[]; fed: number[]; names: string[] }
+  for (const logits of [active, fed])
+    t.true(
+      logits.every((value, i) => Math.abs(value - expected![i]!) < 1e-4),
+      `${logits} not ${expected}`,
+    )
+  t.deepEqual(names.sort(), [...(await readOnnxAdapter(file)).keys()].sort())
+})
 
 const loadAdapter = `
 import json, sys
