@@ -7,6 +7,7 @@ export { Backbone, type EncoderOptions } from './backbone/backbone.js'
 export { convertWeights, type Conversion, type ConvertOptions } from './backbone/convert.js'
 export { fetchBackbone, type FetchOptions } from './backbone/fetch.js'
 export { inspect, type Inspection, type InspectOptions } from './backbone/inspect.js'
+export { type ImportExplanation } from './onnx/explain.js'
 export { loadBackbone, type LoadBackboneOptions } from './backbone/load.js'
 export type { Family } from './backbone/convert/config.js'
 export type { FetchedBackbone } from './backbone/origin.js'
@@ -44,8 +45,16 @@ export type { ImportOptions } from './import/options.js'
 export { readOnnxAdapter, writeOnnxAdapter, type AdapterTensor, type AdapterTensors } from './formats/onnx_adapter.js'
 export type { TaskKind } from './kinds.js'
 export type { Device } from './runtime/device.js'
+export type { Precision } from './runtime/precision.js'
 export type { Architecture, EncoderConfig } from './onnx/import.js'
-export { Predictor, type Prediction, type PredictInput, type PredictOptions } from './predict/predictor.js'
+export {
+  Predictor,
+  type Prediction,
+  type PredictInput,
+  type PredictOptions,
+  type PredictorMemory,
+  type PredictorOptions,
+} from './predict/predictor.js'
 export type { Rows } from './train/batch.js'
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js'
 export type { Encoder } from './train/encoder.js'

@@ -1,10 +1,19 @@
-import { checkKeys } from '../options.js'
+import { checkKeys, wrongOption } from '../options.js'
 import type { EncoderConfig } from '../onnx/import.js'
+import { explainImport, type ImportExplanation } from '../onnx/explain.js'
+import { readModelFile } from '../onnx/read.js'
 import { loadBackbone } from './load.js'
+import { locateBackbone } from './locate.js'
 
 export interface InspectOptions {
   /** Compare with ONNX Runtime, where it is installed. @default true */
   readonly verify?: boolean
+  /**
+   * Of a file that does not lift, give the nearest match, the node that broke it and the graph around it, in place of
+   * an error.
+   * @default false
+   */
+  readonly explain?: boolean
 }
 
 /** What the importer sees in a model file. */
@@ -34,10 +43,23 @@ export interface Inspection {
 
 const sizes = [8, 64, 256]
 
-/** @throws OptionError ERR_OPTION; OnnxImportError ERR_ONNX_*; DeviceError ERR_ADDON */
-export async function inspect(path: string, options: InspectOptions = {}): Promise<Inspection> {
-  checkKeys('inspect', options, ['verify'])
-  const { verify = true } = options
+/**
+ * What the importer sees in a model, and how far it is from ONNX Runtime.
+ * @returns an ImportExplanation, which has a `code`, only where `explain` asks for it and the file does not lift
+ * @throws OptionError ERR_OPTION; OnnxImportError ERR_ONNX_*; DeviceError ERR_ADDON
+ */
+export async function inspect(path: string, options?: InspectOptions & { explain?: false }): Promise<Inspection>
+export async function inspect(path: string, options: InspectOptions): Promise<Inspection | ImportExplanation>
+export async function inspect(path: string, options: InspectOptions = {}): Promise<Inspection | ImportExplanation> {
+  checkKeys('inspect', options, ['verify', 'explain'])
+  const { verify = true, explain = false } = options
+  if (typeof explain !== 'boolean') throw wrongOption('explain', 'true or false', explain)
+  if (typeof path !== 'string' || path === '') throw wrongOption('path', 'a folder, an .onnx file or a name', path)
+  if (explain) {
+    const { model } = await readModelFile((await locateBackbone(path)).model)
+    const explanation = explainImport(model)
+    if (explanation) return explanation
+  }
   const backbone = await loadBackbone(path, { verify })
   const { maxAbsDifference = null, warning } = verify ? await backbone.verify() : {}
   const { architecture, layers, hidden, heads, feedForward, activation, vocabulary, positions, pooler, parameters } =

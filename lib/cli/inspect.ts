@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { inspect, type Inspection } from '../backbone/inspect.js'
+import type { ImportExplanation } from '../onnx/explain.js'
 import { loadBackbone } from '../backbone/load.js'
 import { planReport, printPlanReport, type PlanReport } from '../plan/report.js'
 import { Trainer } from '../train/trainer.js'
@@ -10,8 +11,9 @@ export function inspectCommand(): Command {
   return new Command('inspect')
     .description('what the importer sees in a model, and how far it is from ONNX Runtime')
     .argument('<backbone>', 'a folder with model.onnx, an .onnx file, or a name such as all-MiniLM-L6-v2')
+    .option('--explain', 'of a file that does not lift: the nearest match, the node that broke it, the graph around it')
     .option('--plan', 'print the memory plan of a training step, with adapters of size 64')
-    .action(async (path: string, options: { plan?: boolean }, command: Command) => {
+    .action(async (path: string, options: { plan?: boolean; explain?: boolean }, command: Command) => {
       const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
       await bringWithProgress(path, quiet)
       if (options.plan) {
@@ -20,7 +22,12 @@ export function inspectCommand(): Command {
         else await print(printPlanReport(report))
         return
       }
-      const inspection = await inspect(path)
+      const inspection = await inspect(path, { explain: options.explain ?? false })
+      if ('code' in inspection) {
+        process.exitCode = 1
+        await (json ? printJson(inspection) : print(describeExplanation(inspection)))
+        return
+      }
       if (inspection.warning && !quiet) log(`warning: ${inspection.warning}`)
       if (json) await printJson(inspection)
       else await print(describeInspection(inspection))
@@ -48,6 +55,25 @@ function describeInspection(inspection: Inspection): string {
       maxAbsDifference === null ? 'not compared' : `largest difference ${maxAbsDifference.toExponential(1)}`,
     ],
   ])
+}
+
+/** Everything that a report of a bug needs. */
+function describeExplanation(explanation: ImportExplanation): string {
+  const { code, layers, pattern, reached, node, operator, expected, found, graph } = explanation
+  const operators = Object.entries(explanation.operators).map(([type, times]) => `${type} ${times}`)
+  const facts = table([
+    ['error', code],
+    ['file made by', `${explanation.producer}, opset ${explanation.opset}`],
+    ['layers understood', String(layers)],
+    ['nearest match', pattern],
+    ['found before', reached.join('; ') || 'nothing of it'],
+    ['broken by', node === null ? 'no one node' : `${operator ?? 'value'} "${node}"`],
+    ['expected', expected],
+    ['found', found ?? 'see the message'],
+    ['operators', operators.join(', ')],
+  ])
+  const around = graph.length ? `\n\nThe graph around it (B batch, S sequence):\n${graph.join('\n')}` : ''
+  return `${explanation.message}\n\n${facts}${around}`
 }
 
 async function reportPlan(path: string): Promise<PlanReport> {

@@ -19,12 +19,13 @@ export function spliceAdapter(
   activation: string,
   source: ParameterSource,
 ): void {
-  const { rank = 3, type = DataType.float } = { ...anchor.dense[0] }
+  const values = anchor.dense ?? anchor.product
+  const { rank = 3, type = DataType.float } = { ...values[0] }
   if (source.mixed && rank !== 3) throw noPlace(name, 'values [batch, sequence, width]')
   const adapt = (entry: Entry, dense: string, bias?: string): string => {
     const make = new NodeMaker(edit, entry.ahead, `${name}.adapter`)
     const y = bias ? make.add('Add', [dense, bias]) : dense
-    const own = typeOf(anchor.dense, dense) ?? type
+    const own = typeOf(values, dense) ?? type
     const x = make.cast(y, own, DataType.float)
     const linear = (input: string, part: string) => {
       const product = make.add('MatMul', [input, source.matrix(make, `${name}.adapter.${part}.weight`)])
@@ -35,8 +36,8 @@ export function spliceAdapter(
   }
   let places = 0
   for (const entry of makers(edit, anchor.sum, 'Add')) {
-    const at = operandIn(entry, anchor.dense) ?? operandNotIn(entry, anchor.skip)
-    if (at === undefined) continue
+    const at = operandIn(entry, anchor.dense ?? []) ?? operandNotIn(entry, anchor.skip)
+    if (at === undefined || !anchor.dense) continue
     exchange(edit, entry, at, adapt(entry, entry.node.input[at]!))
     places++
   }
@@ -50,7 +51,21 @@ export function spliceAdapter(
     edit.change(entry, { input })
     places++
   }
+  if (places === 0) places = addAnew(edit, anchor, adapt)
   if (places === 0) throw noPlace(name, 'an Add of the dense layer and its skip connection, or SkipLayerNormalization')
+}
+
+/** A sum in another order, such as product + (bias + skip), is made anew: the old one then leads nowhere. */
+function addAnew(
+  edit: ModelEdit,
+  { product, bias, skip, sum }: SubLayerAnchor,
+  adapt: (entry: Entry, dense: string, bias?: string) => string,
+): number {
+  const entry = makers(edit, sum, 'Add')[0]
+  const [dense, other] = [product[0], skip[0]]
+  if (!entry || !dense || !other || dense.rank !== other.rank) return 0
+  edit.change(entry, { opType: 'Add', input: [adapt(entry, dense.name, bias?.[0]?.name), other.name] })
+  return 1
 }
 
 /** Nodes of the file that make one of the values. */

@@ -13,11 +13,14 @@ export interface EngineOptions extends Pick<OpenRunOptions, 'device' | 'threads'
   readonly inProcess: boolean
 }
 
+/** Whatever a GPU would choose: it is compared with float32. */
+const precision = 'float32'
+
 /** The engine on a run; it is started when it is asked. */
 export function engineOf(run: string, backbone: Backbone, { device, threads, inProcess }: EngineOptions): Engine {
-  if (inProcess) return (batches) => runHere(run, { backbone, device, threads }, batches)
+  if (inProcess) return (batches) => runHere(run, { backbone, device, precision, threads }, batches)
   return async (batches) => {
-    const request: EngineRequest = { run, options: { backbone: backbone.file, device, threads }, batches }
+    const request: EngineRequest = { run, options: { backbone: backbone.file, device, precision, threads }, batches }
     const answer = await askChild<EngineAnswer>(new URL('./engine_child.js', import.meta.url), request)
     if (answer.kind === 'done') return answer.logits
     const message = `${run}: the engine cannot run it: ${answer.reason}`

@@ -8,7 +8,7 @@ import type { Rows } from '../train/batch.js'
 
 export interface EngineRequest {
   readonly run: string
-  readonly options: { readonly backbone: string } & Pick<OpenRunOptions, 'device' | 'threads'>
+  readonly options: { readonly backbone: string } & Pick<OpenRunOptions, 'device' | 'precision' | 'threads'>
   readonly batches: readonly Rows[]
 }
 

@@ -3,7 +3,7 @@ import { isBackbone, type Backbone } from '../backbone/backbone.js'
 import { loadStructure } from '../backbone/load.js'
 import { ExportError, OptionError } from '../errors.js'
 import { compileInference } from '../train/compile.js'
-import { blameRecord, modelOptions, readRun, type RunFiles } from '../train/open_run.js'
+import { blameRecord, readRun, type ReadRun } from '../train/open_run.js'
 import { blameFile } from '../train/run.js'
 import { ownedViews } from '../train/task_model.js'
 import { packTensors } from '../train/tensors.js'
@@ -64,9 +64,9 @@ async function openExported(
 }
 
 /** What the engine would say of them, without one. @throws RunError ERR_RUN_FILE, ERR_RUN_RECORD */
-async function checkTensors(folder: string, run: RunFiles): Promise<void> {
+async function checkTensors(folder: string, run: ReadRun): Promise<void> {
   const { layout } = await blameRecord(folder, () =>
-    compileInference(run.backbone.imported, resolveTrainerOptions(modelOptions(run))),
+    compileInference(run.backbone.imported, resolveTrainerOptions(run.options)),
   )
   const flat = new Float32Array(layout.size)
   await blameFile(run.file, () => Promise.resolve(packTensors(flat, ownedViews(layout), run.tensors)))

@@ -57,10 +57,11 @@ export class NodeMaker {
     return this.add('ReduceSum', [x, this.integers([axis])], { keepdims: 1 })
   }
 
-  /** Mean over one axis, which goes. Axes are an input since version 18. */
-  reduceMean(x: string, axis: number): string {
-    if (this.edit.opset < 18) return this.add('ReduceMean', [x], { axes: [axis], keepdims: 0 })
-    return this.add('ReduceMean', [x, this.integers([axis])], { keepdims: 0 })
+  /** Mean over one axis, which goes unless it is kept with size 1. Axes are an input since version 18. */
+  reduceMean(x: string, axis: number, keep = false): string {
+    const keepdims = keep ? 1 : 0
+    if (this.edit.opset < 18) return this.add('ReduceMean', [x], { axes: [axis], keepdims })
+    return this.add('ReduceMean', [x, this.integers([axis])], { keepdims })
   }
 }
 

@@ -1,5 +1,5 @@
 import type { NormAnchor } from '../onnx/anchors.js'
-import { DataType } from '../onnx/schema.js'
+import { AttributeType, DataType, type OnnxNode } from '../onnx/schema.js'
 import { exchange, makers, noPlace, operandIn, operandNotIn, typeOf } from './adapter.js'
 import type { Entry, ModelEdit } from './edit.js'
 import { NodeMaker } from './nodes.js'
@@ -44,10 +44,12 @@ export function spliceNorm(
     places++
   }
   for (const entry of makers(edit, anchor.output, 'Add')) {
+    const products = makers(edit, anchor.product ?? [], 'Mul')
     const at = operandNotIn(entry, anchor.product ?? [])
-    if (at === undefined) continue
+    // Gamma may be a factor further inside.
+    if (at === undefined || !products.some((product) => operandIn(product, anchor.gamma) !== undefined)) continue
     exchange(edit, entry, at, parameter(entry, 'bias', typeOf(anchor.beta, entry.node.input[at]!) ?? type))
-    for (const product of makers(edit, anchor.product!, 'Mul')) {
+    for (const product of products) {
       const scale = operandIn(product, anchor.gamma)
       if (scale === undefined) continue
       const own = typeOf(anchor.gamma, product.node.input[scale]!) ?? type
@@ -55,7 +57,38 @@ export function spliceNorm(
       places++
     }
   }
+  if (places === 0) places = makeAnew(edit, anchor, name, source, type)
   if (places === 0) throw noPlace(name, 'a LayerNormalization, or the formula of one')
+}
+
+/** The formula in another order, such as (x - mean) · (gamma / deviation), is made anew, in float32. */
+function makeAnew(
+  edit: ModelEdit,
+  { x, epsilon, output }: NormAnchor,
+  name: string,
+  source: ParameterSource,
+  type: number,
+): number {
+  const entry = makers(edit, output, 'Add')[0]
+  const [from] = x
+  const result = entry?.node.output[0]
+  if (!entry || !from || result === undefined) return 0
+  const make = new NodeMaker(edit, entry.ahead, name)
+  const values = make.cast(from.name, from.type ?? type, DataType.float)
+  const centred = make.add('Sub', [values, make.reduceMean(values, -1, true)])
+  const variance = make.reduceMean(make.add('Mul', [centred, centred]), -1, true)
+  const deviation = make.add('Sqrt', [make.add('Add', [variance, make.scalar(epsilon)])])
+  const normal = make.add('Div', [centred, deviation])
+  const scaled = make.add('Mul', [normal, source.vector(make, `${name}.weight`)])
+  const shifted = make.add('Add', [scaled, source.vector(make, `${name}.bias`)])
+  if (type === DataType.float) edit.change(entry, { opType: 'Identity', input: [shifted] })
+  else edit.change(entry, castNode(shifted, type))
+  return 1
+}
+
+function castNode(input: string, to: number): Partial<OnnxNode> {
+  const attribute = { name: 'to', i: to, type: AttributeType.int, floats: [], ints: [], strings: [] }
+  return { opType: 'Cast', input: [input], attribute: [attribute] }
 }
 
 /** The operator takes one gamma for all rows: it gets ones and zeros, and the rows' own come behind it. */

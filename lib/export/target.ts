@@ -1,7 +1,7 @@
 /** What a place is that a run can be taken to: one file of this folder each, listed in index.ts. */
 
 import type { Backbone } from '../backbone/backbone.js'
-import type { RunFiles } from '../train/open_run.js'
+import type { ReadRun } from '../train/open_run.js'
 import type { Warning } from '../train/progress.js'
 import type { Tensor } from '../train/tensors.js'
 import type { Engine } from './engine.js'
@@ -10,7 +10,7 @@ import type { Engine } from './engine.js'
 export type Tensors = ReadonlyMap<string, Tensor>
 
 /** A finished run as its files have it, with the structure of its backbone. */
-export interface ExportedRun extends RunFiles {
+export interface ExportedRun extends ReadRun {
   /** Last part of its folder. */
   readonly name: string
   /** The structure alone, unless the caller had it in memory: nothing can be computed with it. */

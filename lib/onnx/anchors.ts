@@ -24,13 +24,20 @@ export interface NormAnchor {
   readonly output: Aliases
   readonly gamma: Aliases
   readonly beta: Aliases
-  /** Of a LayerNorm spelt out: normalised values times gamma. */
+  /** Of a LayerNorm spelt out: what beta is added to. */
   readonly product?: Aliases
+  /** What it normalises. */
+  readonly x: Aliases
+  readonly epsilon: number
 }
 
 /** The end of a sub-layer: LayerNorm(dense + skip). A fused operator may keep dense and sum to itself. */
 export interface SubLayerAnchor {
-  readonly dense: Aliases
+  /** Dense layer and bias as one value; absent where the sum has them in another order. */
+  readonly dense?: Aliases
+  /** The dense layer, and its bias where that is added elsewhere in the sum. */
+  readonly product: Aliases
+  readonly bias?: Aliases
   readonly skip: Aliases
   readonly sum: Aliases
   readonly norm: NormAnchor
@@ -62,14 +69,18 @@ export interface EncoderAnchors {
 export function anchorEncoder(canonical: Canonical, encoder: Encoder): EncoderAnchors {
   const aliases = collectAliases(canonical)
   const of = (value: Quantity): Aliases => (aliases.get(value) ?? [value]).map(describe)
-  const norm = ({ place }: LayerNorm): NormAnchor => ({
+  const norm = ({ x, epsilon, place }: LayerNorm): NormAnchor => ({
+    x: of(x),
+    epsilon,
     output: of(place.y),
     gamma: of(place.scale),
     beta: of(place.shift),
     ...(place.product ? { product: of(place.product) } : {}),
   })
-  const end = ({ dense, skip, sum }: ResidualPlace, after: LayerNorm): SubLayerAnchor => ({
-    dense: of(dense),
+  const end = ({ dense, product, bias, skip, sum }: ResidualPlace, after: LayerNorm): SubLayerAnchor => ({
+    ...(dense ? { dense: of(dense) } : {}),
+    product: of(product),
+    ...(bias ? { bias: of(bias) } : {}),
     skip: of(skip),
     sum: of(sum),
     norm: norm(after),

@@ -53,6 +53,7 @@ export function canonicalise(model: OnnxModel): Canonical {
       }
     }
     assign(output, infer(operator))
+    if (reshapes.includes(operator.type) && foldConstant(operator.inputs[0], output)) continue
     if (operator.type === 'Split')
       operator.outputs.forEach((part, slot) => part && assign(part, inferSplit(operator, slot)))
     const twin = transparentInput(operator, output) ?? keys.find(operator)?.outputs[0]
@@ -103,10 +104,11 @@ function transparentInput(operator: Operator, output: Quantity): Quantity | unde
       return bothFloat || bothInteger || (x?.type !== undefined && x.type === output.type) ? x : undefined
     }
     case 'Reshape':
-    case 'Expand':
     case 'Unsqueeze':
     case 'Squeeze':
     case 'Flatten':
+      return earlierView(x, output)
+    case 'Expand':
     case 'Slice':
       return hasSameShape(x, output) ? x : undefined
     case 'Transpose':
@@ -123,6 +125,41 @@ function transparentInput(operator: Operator, output: Quantity): Quantity | unde
   }
 }
 
+const reshapes = ['Reshape', 'Unsqueeze', 'Squeeze', 'Flatten']
+
+/** A reshaped constant is a constant. */
+function foldConstant(x: Quantity | undefined, output: Quantity): boolean {
+  const shape = output.shape
+  if (!x?.constant || !shape?.every((dim) => typeof dim === 'number')) return false
+  setConstant(output, { ...x.constant, dims: [...shape] as number[] })
+  delete output.producer
+  return true
+}
+
+/** A value of the same shape that holds the same elements, before a chain of reshapes. */
+function earlierView(x: Quantity | undefined, output: Quantity): Quantity | undefined {
+  let source = x
+  for (let step = 0; source && step < maxViews; step++) {
+    if (hasSameShape(source, output)) return source
+    source = viewed(source)
+  }
+  return undefined
+}
+
+const maxViews = 32
+
+/** What a value is a reshape of. */
+function viewed({ producer }: Quantity): Quantity | undefined {
+  return producer && reshapes.includes(producer.type) ? producer.inputs[0] : undefined
+}
+
+/** The value before a chain of reshapes. */
+function unviewed(value: Quantity): Quantity {
+  let source = value
+  for (let step = 0; step < maxViews; step++) source = viewed(source) ?? source
+  return source
+}
+
 /** Types that hold token ids and sizes without loss. */
 function isWide(type: number | undefined): boolean {
   return isInteger(type) && type !== DataType.uint8 && type !== DataType.int8 && type !== DataType.int16
@@ -135,14 +172,29 @@ class Keys {
   readonly #constants = new Map<string, string>()
 
   find(operator: Operator): Operator | undefined {
-    if (random.has(operator.type)) return undefined
-    const attributes = attributeKey(operator)
-    if (attributes === undefined) return undefined
-    const inputs = operator.inputs.map((input) => (input ? this.#number(input) : '-')).join()
-    const key = [operator.type, attributes, inputs].join('\u0003')
+    const key = this.#viewKey(operator) ?? this.#key(operator)
+    if (key === undefined) return undefined
     const known = this.#operators.get(key)
     if (!known) this.#operators.set(key, operator)
     return known
+  }
+
+  #key(operator: Operator): string | undefined {
+    if (random.has(operator.type)) return undefined
+    const attributes = attributeKey(operator)
+    if (attributes === undefined) return undefined
+    const inputs = operator.inputs.map((input) => (input ? this.#number(input) : '-'))
+    // The operands of sums and products have no order.
+    if (operator.type === 'Add' || operator.type === 'Mul') inputs.sort()
+    return [operator.type, attributes, inputs.join()].join('\u0003')
+  }
+
+  /** Reshapes of one value to one shape are the same, however the shape is given. */
+  #viewKey(operator: Operator): string | undefined {
+    const shape = shapeOf(operator.outputs[0])
+    const source = operator.inputs[0] && reshapes.includes(operator.type) && unviewed(operator.inputs[0])
+    if (!source || !shape?.every((dim) => dim !== undefined)) return undefined
+    return ['View', this.#number(source), JSON.stringify(shape)].join('\u0003')
   }
 
   #number(value: Quantity): string {

@@ -1,4 +1,6 @@
 import { OnnxImportError } from '../errors.js'
+import { type Attributes, float, int, ints, text } from './attributes.js'
+import { expandEinsum } from './einsum.js'
 import {
   AttributeType,
   DataType,
@@ -13,32 +15,45 @@ import { plainTensor } from './tensor.js'
 /** Operators that exist only inside the importer; ONNX has them in a longer form, or for known ranks only. */
 export const ownDomain = 'onnx-adapters'
 
-type Attributes = Readonly<Record<string, Omit<Partial<OnnxAttribute>, 'name'>>>
-
 /**
- * Spells out the fused operators that ONNX Runtime's optimizer writes (domain com.microsoft) in basic ones, so that the
- * rules need not know them. Results keep their names. What cannot be spelt out stays as it is.
+ * Spells out Einsum, and the fused operators that ONNX Runtime's optimizer writes (domain com.microsoft), in basic ones,
+ * so that the rules need not know them. Results keep their names. What cannot be spelt out stays as it is.
  * @throws OnnxImportError ERR_ONNX_CAUSAL for attention with a causal mask
  */
 export function expandFused(model: OnnxModel, nodes: readonly OnnxNode[]): OnnxNode[] {
-  if (!nodes.some((node) => node.domain === 'com.microsoft')) return [...nodes]
-  const shapes = new Map(model.graph!.initializer.map((tensor) => [tensor.name ?? '', tensor.dims]))
-  const makers = new Map(nodes.flatMap((node) => node.output.map((output) => [output, node] as const)))
+  if (!nodes.some(ruleOf)) return [...nodes]
+  const shapes = constantShapes(model, nodes)
   return nodes.flatMap((node) => {
-    const rule = node.domain === 'com.microsoft' ? rules[node.opType ?? ''] : undefined
+    const rule = ruleOf(node)
     if (!rule) return [node]
-    const expansion = new Expansion(node, shapes, makers)
+    const expansion = new Expansion(node, shapes)
     return rule(expansion) ? expansion.nodes : [node]
   })
 }
 
-class Expansion {
+/** Shapes of constants by name, also of those that the graph hands on. */
+function constantShapes(model: OnnxModel, nodes: readonly OnnxNode[]): Map<string, readonly Int64[]> {
+  const shapes = new Map<string, readonly Int64[]>()
+  for (const tensor of model.graph!.initializer) shapes.set(tensor.name ?? '', tensor.dims)
+  for (const { opType, input, output, attribute } of nodes) {
+    const value = attribute.find(({ name }) => name === 'value')?.t
+    const dims = opType === 'Constant' ? value?.dims : opType === 'Identity' ? shapes.get(input[0] ?? '') : undefined
+    if (dims) shapes.set(output[0] ?? '', dims)
+  }
+  return shapes
+}
+
+function ruleOf({ domain, opType }: OnnxNode): ((e: Expansion) => boolean) | undefined {
+  if (opType === 'Einsum' && (!domain || domain === 'ai.onnx')) return expandEinsum
+  return domain === 'com.microsoft' && Object.hasOwn(rules, opType ?? '') ? rules[opType!] : undefined
+}
+
+export class Expansion {
   readonly nodes: OnnxNode[] = []
 
   constructor(
     readonly node: OnnxNode,
     readonly shapes: ReadonlyMap<string, readonly Int64[]>,
-    readonly makers: ReadonlyMap<string, OnnxNode>,
   ) {}
 
   input(i: number): string {
@@ -89,11 +104,6 @@ class Expansion {
   }
 }
 
-const int = (i: number) => ({ i, type: AttributeType.int })
-const ints = (...values: number[]) => ({ ints: values, type: AttributeType.ints })
-const float = (f: number) => ({ f, type: AttributeType.float })
-const text = (value: string) => ({ s: Buffer.from(value), type: AttributeType.string })
-
 const rules: Record<string, (e: Expansion) => boolean> = {
   BiasGelu: (e) => expandGelu(e, 'none'),
   FastGelu: (e) => expandGelu(e, 'tanh'),
@@ -111,14 +121,12 @@ function expandGelu(e: Expansion, approximate: string): boolean {
   return true
 }
 
-/** LN(a + b + bias). The bias belongs to the dense layer, which is the operand that a MatMul makes. */
+/** LN(a + b + bias). */
 function expandSkipLayerNorm(e: Expansion): boolean {
   const [a, b, gamma, beta, bias] = [0, 1, 2, 3, 4].map((i) => e.input(i)) as [string, string, string, string, string]
   if (!a || !b || !gamma || !beta) return false
-  const second = e.makers.get(b)?.opType === 'MatMul' && e.makers.get(a)?.opType !== 'MatMul'
-  const [dense, skip] = second ? [b, a] : [a, b]
-  const biased = bias ? e.add('Add', [dense, bias]) : dense
-  const sum = e.add('Add', [biased, skip], {}, e.node.output[3])
+  const biased = bias ? e.add('Add', [a, bias]) : a
+  const sum = e.add('Add', [biased, b], {}, e.node.output[3])
   e.add(
     'LayerNormalization',
     [sum, gamma, beta],

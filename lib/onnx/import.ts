@@ -109,7 +109,8 @@ function explain(error: unknown): unknown {
   )
 }
 
-function fromMismatch({ value, expected, code }: Mismatch): OnnxImportError {
+function fromMismatch(mismatch: Mismatch): OnnxImportError {
+  const { value, expected, code } = mismatch
   const operator = value?.producer
   const node = operator?.name ?? value?.name
   const found = operator ? `node "${node}" (${operator.type})` : `value "${node ?? ''}"`
@@ -118,7 +119,7 @@ function fromMismatch({ value, expected, code }: Mismatch): OnnxImportError {
       ? 'Adapters are trained on encoders; use a BERT-like encoder.'
       : 'Export a BERT-like encoder without quantisation or graph fusion.'
   const message = `The encoder cannot be lifted at ${found}: expected ${expected}. ${advice}`
-  return new OnnxImportError(code, message, { node, operator: operator?.type, expected })
+  return new OnnxImportError(code, message, { node, operator: operator?.type, expected }, { cause: mismatch })
 }
 
 /** Kinds of models that are recognised by a single operator or input, and deserve an error in those terms. */

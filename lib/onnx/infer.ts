@@ -49,6 +49,15 @@ const sameShapeTypes = new Set([
   'Elu',
   'LeakyRelu',
   'Softplus',
+  'Sin',
+  'Cos',
+  'Selu',
+  'Celu',
+  'Mish',
+  'HardSigmoid',
+  'HardSwish',
+  'Softsign',
+  'com.microsoft:QuickGelu',
 ])
 
 const rules: Record<string, (operator: Operator) => Facts> = {

@@ -17,10 +17,12 @@ export interface EncoderLimits {
   readonly positions: number
   /** Rows of the token type table that the model file lets a caller choose from; 0 where it takes no types. */
   readonly tokenTypes: number
+  /** RoBERTa family: the id of padding. Positions do not count it, so it cannot stand among real tokens. */
+  readonly pad?: number
 }
 
-/** Reads the limits off the encoder's lookup. */
-export function encoderLimits(graph: Graph): EncoderLimits {
+/** Reads the limits off the encoder's lookup. @param pad the id that positions do not count, where there is one */
+export function encoderLimits(graph: Graph, { pad }: { readonly pad?: number } = {}): EncoderLimits {
   const node = graph.nodes.find((each) => each.op === 'embedding')
   const rows = (operand: string) => Number(node?.inputs[operand]?.shape[0] ?? 0)
   const offset = Number(node?.attributes.position_offset ?? 0)
@@ -28,6 +30,7 @@ export function encoderLimits(graph: Graph): EncoderLimits {
     vocabulary: rows('word'),
     positions: node?.inputs.position ? rows('position') - offset : Number.POSITIVE_INFINITY,
     tokenTypes: node?.inputs.types ? rows('token_type') : 0,
+    ...(pad === undefined ? {} : { pad }),
   }
 }
 
@@ -62,9 +65,23 @@ export function packRows(rows: Rows, limits: EncoderLimits): PackedRows {
     }
   }
   checkBelow(ids, limits.vocabulary, cu, 'inputIds', 'the vocabulary')
+  if (limits.pad !== undefined) refusePadding(ids, limits.pad, cu)
   if (types) checkBelow(types, Math.max(1, limits.tokenTypes), cu, 'tokenTypeIds', 'the token type table')
   if (limits.tokenTypes === 0) return { ids, cu }
   return { ids, cu, types: types ?? new Int32Array(ids.length) }
+}
+
+/** The model would give the tokens behind a padding token other positions than their places. */
+function refusePadding(ids: Int32Array, pad: number, cu: Int32Array): void {
+  const at = ids.indexOf(pad)
+  if (at < 0) return
+  const row = cu.findLastIndex((start) => start <= at)
+  const position = at - cu[row]!
+  throw new DataError(
+    'ERR_DATA_TOKEN',
+    `row ${row} of "inputIds" holds ${pad} at position ${position}, the id of padding, which this model's positions do not count: give rows without padding`,
+    { field: 'inputIds', row, position, got: pad, expected: 'rows without padding' },
+  )
 }
 
 function checkBelow(values: Int32Array, limit: number, cu: Int32Array, field: string, table: string): void {

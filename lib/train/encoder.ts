@@ -15,7 +15,7 @@ export class Encoder {
 
   private constructor(session: Session, encoder: ImportedEncoder) {
     this.#session = session
-    this.#limits = encoderLimits(encoder.graph)
+    this.#limits = encoderLimits(encoder.graph, encoder.config)
     this.hidden = Number(encoder.graph.outputs.hidden!.shape[1])
   }
 

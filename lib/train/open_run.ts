@@ -6,7 +6,8 @@ import { isPortableName } from '../backbone/names.js'
 import { loadTask, type Task } from '../data/tasks/index.js'
 import { BackboneError, OptionError, RunError } from '../errors.js'
 import { checkNumber, wrongOption } from '../options.js'
-import { resolveDevice, resolveThreads } from '../runtime/device.js'
+import { checkDevice, resolveDevice, resolveThreads } from '../runtime/device.js'
+import { checkPrecision } from '../runtime/precision.js'
 import { readCheckpoint } from './checkpoint.js'
 import type { FitState } from './fit.js'
 import type { Warning } from './progress.js'
@@ -18,28 +19,29 @@ export interface OpenRunOptions {
   /** Where the backbone lies now, or one that is already loaded. @default where it lay in training, else its name */
   readonly backbone?: string | Backbone
   readonly device?: TrainerOptions['device']
+  /** Need not be that of the training. @default 'auto' */
+  readonly precision?: TrainerOptions['precision']
   readonly threads?: number
 }
 
-/** A trained model, ready to be run, not to be trained further. */
-export interface OpenRun {
+/** What a run's folder holds, checked, and the backbone it was trained on. */
+export interface ReadRun {
+  readonly folder: string
   readonly record: RunRecord
   readonly task: Task
   readonly backbone: Backbone
-  readonly model: TaskModel
+  /** Of the model that was trained. */
+  readonly options: TrainerOptions
+  readonly tensors: Parameters
+  /** The file of the tensors. */
+  readonly file: string
   /** WARN_RUN_UNFINISHED of a training that is not at its end. */
   readonly warnings: readonly Warning[]
 }
 
-/** A run as its files have it, with its backbone and without an engine. */
-export interface RunFiles {
-  readonly record: RunRecord
-  readonly task: Task
-  readonly backbone: Backbone
-  readonly tensors: Parameters
-  /** Where the tensors are from. */
-  readonly file: string
-  readonly warnings: readonly Warning[]
+/** A trained model, ready to be run, not to be trained further. */
+export interface OpenRun extends ReadRun {
+  readonly model: TaskModel
 }
 
 /**
@@ -48,11 +50,10 @@ export interface RunFiles {
  * @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_*; DeviceError
  */
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
-  const { tensors, file, ...run } = await readRun(folder, options)
-  const { device, threads } = options
-  const model = await blameRecord(folder, () => TaskModel.create({ ...modelOptions(run), device, threads }))
+  const run = await readRun(folder, options)
+  const model = await blameRecord(folder, () => TaskModel.create(run.options))
   try {
-    await blameFile(file, () => model.setParameters(tensors))
+    await blameFile(run.file, () => model.setParameters(run.tensors))
   } catch (error) {
     await model.dispose()
     throw error
@@ -60,36 +61,27 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   return { ...run, model }
 }
 
-/** What a run says that its model is. */
-export function modelOptions({
-  record,
-  task,
-  backbone,
-}: Pick<RunFiles, 'record' | 'task' | 'backbone'>): TrainerOptions {
-  const { adapter, head, trainable } = record.options
-  return {
-    backbone,
-    task: { kind: task.kind, outputs: task.outputs },
-    adapter: adapter as TrainerOptions['adapter'],
-    head: head as TrainerOptions['head'],
-    trainable: trainable as TrainerOptions['trainable'],
-  }
-}
-
 /**
- * The files of a run, as `openRun` loads them.
+ * The same without a model on a device.
  * @param load brings the backbone from where it lies
+ * @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_*
  */
-export async function readRun(folder: string, options: OpenRunOptions, load: Load = loadBackbone): Promise<RunFiles> {
+export async function readRun(
+  folder: string,
+  options: OpenRunOptions = {},
+  load: Load = loadBackbone,
+): Promise<ReadRun> {
   const { backbone: given } = options
   if (given !== undefined && (typeof given === 'string' ? given === '' : !isBackbone(given)))
     throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', given)
   resolveThreads(options.threads)
-  resolveDevice(options.device)
+  checkDevice(options.device ?? 'auto')
+  checkPrecision(options.precision ?? 'auto', options.device)
+  resolveDevice(options.device, options.precision)
   const record = await readRecord(folder)
   const task = await blameRecord(folder, () => checkRecord(record))
   const { tensors, file, warnings } = await readTensors(folder, record)
-  const { backbone: chosen = record.backbone.path } = options
+  const { backbone: chosen = record.backbone.path, device, precision, threads } = options
   const backbone =
     typeof chosen === 'string'
       ? await loadRecorded(folder, record, chosen, options.backbone !== undefined, load)
@@ -102,7 +94,26 @@ export async function readRun(folder: string, options: OpenRunOptions, load: Loa
       { file: backbone.file, found: backbone.sha256, expected: record.backbone.sha256 },
     )
   }
-  return { record, task, backbone, tensors, file, warnings }
+  const { adapter, head, trainable } = record.options
+  return {
+    folder,
+    record,
+    task,
+    backbone,
+    options: {
+      backbone,
+      task: { kind: task.kind, outputs: task.outputs },
+      adapter: adapter as TrainerOptions['adapter'],
+      head: head as TrainerOptions['head'],
+      trainable: trainable as TrainerOptions['trainable'],
+      device,
+      precision,
+      threads,
+    },
+    tensors,
+    file,
+    warnings,
+  }
 }
 
 type Load = (path: string) => Promise<Backbone>

@@ -1,10 +1,13 @@
 /** What inspect says of the real backbone; tests of the tiny one are beside those of the check it runs. */
 import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
-import { inspect, loadBackbone, OptionError, type Inspection } from '../../lib/index.js'
+import { inspect, loadBackbone, OptionError, type ImportExplanation, type Inspection } from '../../lib/index.js'
 import { temporaryFolder, tinyBackbone } from '../support/folder.js'
+import { writeModel } from '../../lib/onnx/write.js'
+import { tinyBert, type ModelBuilder } from '../support/onnx_models.js'
 import { lacksShared, sharedPath } from '../support/shared.js'
 import { lacksRuntime, testUnless } from '../support/unless.js'
 
@@ -48,6 +51,33 @@ testUnless(
     t.true(maxAbsDifference! > 0 && maxAbsDifference! <= 2e-5, String(maxAbsDifference))
   },
 )
+
+const activation = (b: ModelBuilder, x: string) => b.add('Sin', [x])
+
+test('why a file does not lift', async (t) => {
+  const folder = await temporaryFolder(t)
+  await writeModel(tinyBert({ activation }), join(folder, 'model.onnx'))
+  await t.throwsAsync(inspect(folder), { code: 'ERR_ONNX_UNSUPPORTED' })
+  const said = (await inspect(folder, { explain: true })) as ImportExplanation
+  t.like(said, { code: 'ERR_ONNX_UNSUPPORTED', operator: 'Sin', layers: 0 })
+  const failed = (args: string[]) =>
+    t.throwsAsync(run(process.execPath, [main, 'inspect', folder, '--explain', ...args])) as Promise<
+      Error & { stdout: string; code: number }
+    >
+  const text = await failed([])
+  t.is(text.code, 1)
+  t.regex(text.stdout, /nearest match +layer 0, .*feed-forward/)
+  t.regex(text.stdout, /^> .* = Sin\(/m)
+  const { stdout } = await failed(['--json'])
+  t.deepEqual(JSON.parse(stdout), said)
+})
+
+test('a file that lifts is described as ever where an explanation is asked for', async (t) => {
+  const folder = await tinyBackbone(await temporaryFolder(t))
+  const options = { verify: false, explain: true }
+  t.deepEqual(await inspect(folder, options), await inspect(folder, { verify: false }))
+  await t.throwsAsync(inspect(folder, { explain: 'yes' } as never), { code: 'ERR_OPTION', message: /"explain"/ })
+})
 
 test('a misspelt option', async (t) => {
   const backbone = await tinyBackbone(await temporaryFolder(t))

@@ -1,38 +1,17 @@
 /** The same model in other words must import the same; another model in almost the same words must not. */
 import test, { type ExecutionContext } from 'ava'
 import { OnnxImportError } from '../../lib/errors.js'
-import { type ImportedEncoder, importEncoder } from '../../lib/onnx/import.js'
+import { importEncoder } from '../../lib/onnx/import.js'
 import { readModel } from '../../lib/onnx/read.js'
 import { DataType, type OnnxModel } from '../../lib/onnx/schema.js'
 import { plainTensor, tensorNumbers } from '../../lib/onnx/tensor.js'
 import { partNumbers, runEncoder } from '../support/encoder_reference.js'
+import { essence } from '../support/essence.js'
 import { fixtures } from '../support/onnx_fixtures.js'
 import { type ModelBuilder, floats, integers, onnxNode, tinyBert } from '../support/onnx_models.js'
 import { uniform } from '../support/random.js'
 import { lacksShared, sharedPath } from '../support/shared.js'
 import { testUnless } from '../support/unless.js'
-
-/** Everything an import says, weights included, without the names of the file. */
-function essence(imported: ImportedEncoder): unknown {
-  const { inputs: _, ...config } = imported.config
-  const nodes = imported.graph.nodes.map((node) => ({
-    op: node.op,
-    name: node.name,
-    attributes: node.attributes,
-    inputs: Object.entries(node.inputs).map(([operand, value]) => [
-      operand,
-      value.name,
-      value.shape,
-      value.parts?.map(hashPart),
-    ]),
-  }))
-  return { config, nodes, pooler: imported.pooler?.weight.parts?.map(hashPart) }
-}
-
-function hashPart(part: Parameters<typeof partNumbers>[0]): unknown {
-  const numbers = partNumbers(part)
-  return [part.name, part.shape, numbers.reduce((sum, x, i) => sum + x * Math.sin(i + 1), 0)]
-}
 
 function copyOf(model: OnnxModel): OnnxModel {
   return structuredClone(model)

@@ -149,6 +149,10 @@ export interface TinyBertOptions {
   readonly projections?: 'split' | 'slice'
   /** Multiplies queries [B,H,S,D] and keys [B,H,S,D], unscaled. */
   readonly product?: (b: ModelBuilder, query: string, key: string) => string
+  /** Makes the rows to look up in the table of positions; the default is 0..S-1. */
+  readonly places?: (b: ModelBuilder) => string
+  /** Makes the heads side by side [B,S,C] from x, in place of all else that attention is made of. */
+  readonly attention?: (b: ModelBuilder, x: string) => string
   /** What follows the encoder; returns the output's name. */
   readonly after?: (b: ModelBuilder, hidden: string) => string
 }
@@ -181,25 +185,26 @@ export function tinyBert(options: TinyBertOptions = {}): OnnxModel {
   ])
   const words = b.add('Gather', [b.random(vocabulary, hidden), 'input_ids'])
   const types = b.add('Gather', [b.random(2, hidden), 'token_type_ids'])
-  const places = b.add('Gather', [b.random(longest, hidden), positions])
+  const places = b.add('Gather', [b.random(longest, hidden), options.places?.(b) ?? positions])
   let x = b.layerNorm(b.add('Add', [b.add('Add', [words, types]), places]), hidden)
   const keep = b.add('Cast', [b.add('Unsqueeze', ['attention_mask', b.list(1, 2)])], { to: DataType.float })
   const padding = b.add('Mul', [b.add('Sub', [b.scalar(1), keep]), b.scalar(-3.4028234663852886e38)])
   const bias = options.bias?.(b, padding) ?? padding
   const split = b.add('Concat', [size(0), size(1), b.list(heads), b.list(hidden / heads)], { axis: 0 })
   const merge = b.add('Concat', [size(0), size(1), b.list(hidden)], { axis: 0 })
-  for (let i = 0; i < layers; i++) {
-    const cut = (y: string, perm: readonly number[]) => b.add('Transpose', [b.add('Reshape', [y, split])], { perm })
+  const cut = (y: string, perm: readonly number[]) => b.add('Transpose', [b.add('Reshape', [y, split])], { perm })
+  const attend = (x: string): string => {
     const [query, key, value] = project(b, x, hidden, options.projections)
     const product = options.product
       ? options.product(b, cut(query, [0, 2, 1, 3]), cut(key, [0, 2, 1, 3]))
       : b.add('MatMul', [cut(query, [0, 2, 1, 3]), cut(key, [0, 2, 3, 1])])
     const scores = b.add('Add', [b.add('Div', [product, b.scalar(2)]), bias])
     const probabilities = options.softmax?.(b, scores) ?? b.add('Softmax', [scores], { axis: -1 })
-    const mixed = b.add('Transpose', [b.add('MatMul', [probabilities, cut(value, [0, 2, 1, 3])])], {
-      perm: [0, 2, 1, 3],
-    })
-    const output = b.linear(b.add('Reshape', [mixed, merge]), hidden, hidden)
+    return b.add('Transpose', [b.add('MatMul', [probabilities, cut(value, [0, 2, 1, 3])])], { perm: [0, 2, 1, 3] })
+  }
+  for (let i = 0; i < layers; i++) {
+    const merged = options.attention?.(b, x) ?? b.add('Reshape', [attend(x), merge])
+    const output = b.linear(merged, hidden, hidden)
     const middle = b.layerNorm(b.add('Add', [output, x]), hidden)
     const up = b.linear(middle, hidden, feedForward)
     const down = b.linear(options.activation?.(b, up) ?? b.add('Relu', [up]), feedForward, hidden)

@@ -1,7 +1,6 @@
 import type { Activation } from '../../ops/define.js'
-import { scalarOf } from '../known.js'
-import { type Quantity, textAttribute } from '../network.js'
-import { addends, factorise, maker, near } from './pattern.js'
+import { type Operator, type Quantity, textAttribute } from '../network.js'
+import { equalTerms, maker, multiplyOut, scaled } from './pattern.js'
 
 export interface Activated {
   readonly kind: Activation
@@ -10,7 +9,8 @@ export interface Activated {
 
 /**
  * The activation of a feed-forward layer: ReLU, SiLU, tanh, and GELU in both forms of Hendrycks & Gimpel 2016, as one
- * operator or spelt out. Products are compared as bags of factors, so order and grouping do not matter.
+ * operator or spelt out. A formula is multiplied out before it is compared, so order, grouping and where its constants
+ * stand do not matter.
  */
 export function matchActivation(value: Quantity): Activated | undefined {
   const relu = maker(value, 'Relu')
@@ -20,45 +20,70 @@ export function matchActivation(value: Quantity): Activated | undefined {
     return { kind: textAttribute(gelu, 'approximate', 'none') === 'tanh' ? 'gelu_tanh' : 'gelu', x: gelu.inputs[0]! }
   const tanh = maker(value, 'Tanh')
   if (tanh) return { kind: 'tanh', x: tanh.inputs[0]! }
-  const { constant, factors } = factorise(value)
-  if (factors.length !== 2) return undefined
-  for (const [x, gate] of [factors, [...factors].reverse()] as [Quantity, Quantity][]) {
-    if (near(constant, 1) && maker(gate, 'Sigmoid')?.inputs[0] === x) return { kind: 'silu', x }
-    const inner = plusOne(gate)
-    const erf = maker(inner, 'Erf')
-    if (erf && near(constant, 0.5) && isMultiple(erf.inputs[0]!, x, Math.SQRT1_2)) return { kind: 'gelu', x }
-    const curve = maker(inner, 'Tanh')
-    if (curve && near(constant, 0.5) && isCubic(curve.inputs[0]!, x)) return { kind: 'gelu_tanh', x }
+  const curve = findCurve(value)
+  const argument = curve?.inputs[0]
+  if (!curve || !argument) return undefined
+  for (const x of candidates(argument)) {
+    const kind = matchFormula(value, curve, argument, x)
+    if (kind) return { kind, x }
   }
   return undefined
 }
 
-/** y where the value is 1 + y. */
-function plusOne(value: Quantity): Quantity | undefined {
-  const items = addends(value)
-  if (items.length !== 2) return undefined
-  const rest = items.filter((item) => !near(scalarOf(item), 1))
-  return rest.length === 1 ? rest[0] : undefined
-}
+/** Formulas are not longer than this. */
+const maxNodes = 32
 
-function isMultiple(value: Quantity, x: Quantity, factor: number): boolean {
-  const { constant, factors } = factorise(value, x)
-  return near(constant, factor) && factors.length === 1 && factors[0] === x
-}
-
-/** sqrt(2/π) · (x + 0.044715 x³), also as sqrt(2/π) · x · (1 + 0.044715 x²) or with the factor multiplied in. */
-function isCubic(value: Quantity, x: Quantity): boolean {
-  const linear = Math.sqrt(2 / Math.PI)
-  const outer = factorise(value, x)
-  const powersOutside = outer.factors.filter((factor) => factor === x).length
-  const inner = outer.factors.filter((factor) => factor !== x)
-  if (inner.length !== 1 || powersOutside > 1) return false
-  const coefficients = new Map<number, number>()
-  for (const item of addends(inner[0]!, x)) {
-    const { constant, factors } = factorise(item, x)
-    if (!factors.every((factor) => factor === x)) return false
-    const power = factors.length + powersOutside
-    coefficients.set(power, (coefficients.get(power) ?? 0) + constant * outer.constant)
+/** The one Erf, Tanh or Sigmoid in the arithmetic that makes a value. */
+function findCurve(value: Quantity): Operator | undefined {
+  for (const x of arithmeticTree(value)) {
+    const curve = maker(x, 'Erf', 'Tanh', 'Sigmoid')
+    if (curve) return curve
   }
-  return coefficients.size === 2 && near(coefficients.get(1), linear) && near(coefficients.get(3), linear * 0.044715)
+  return undefined
+}
+
+/** The values in a formula, outermost first. */
+function arithmeticTree(value: Quantity): Set<Quantity> {
+  const tree = new Set([value])
+  for (const x of tree) {
+    const operator = maker(x, 'Add', 'Sub', 'Mul', 'Div', 'Pow', 'Neg')
+    for (const input of operator?.inputs ?? []) if (input && tree.size < maxNodes) tree.add(input)
+  }
+  return tree
+}
+
+/** What x may be: the argument itself, without its scale, or a value in it. */
+function candidates(argument: Quantity): Set<Quantity> {
+  const found = new Set([argument])
+  let x = argument
+  for (let inner = scaled(x); inner; inner = scaled(x)) {
+    x = inner.x
+    found.add(x)
+    if (found.size > maxNodes) break
+  }
+  for (const part of arithmeticTree(x)) found.add(part)
+  return found
+}
+
+function matchFormula(value: Quantity, curve: Operator, argument: Quantity, x: Quantity): Activation | undefined {
+  const f = curve.outputs[0]!
+  const whole = multiplyOut(value, new Set([x, f]))
+  if (!whole) return undefined
+  const inner = multiplyOut(argument, new Set([x]))
+  if (curve.type === 'Sigmoid') {
+    const product = [{ constant: 1, factors: [x, f] }]
+    return argument === x && equalTerms(whole, product) ? 'silu' : undefined
+  }
+  const halves = [
+    { constant: 0.5, factors: [x] },
+    { constant: 0.5, factors: [x, f] },
+  ]
+  if (!equalTerms(whole, halves)) return undefined
+  if (curve.type === 'Erf') return equalTerms(inner, [{ constant: Math.SQRT1_2, factors: [x] }]) ? 'gelu' : undefined
+  const linear = Math.sqrt(2 / Math.PI)
+  const cubic = [
+    { constant: linear, factors: [x] },
+    { constant: linear * 0.044715, factors: [x, x, x] },
+  ]
+  return equalTerms(inner, cubic) ? 'gelu_tanh' : undefined
 }

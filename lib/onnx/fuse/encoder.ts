@@ -8,9 +8,10 @@ import { type Attention, matchAttention } from './attention.js'
 import { type Embedding, matchEmbedding } from './embedding.js'
 import { type Grid, matchMergedHeads } from './heads.js'
 import { type LayerNorm, matchLayerNorm } from './layer_norm.js'
-import { type Linear, matchLinear, skipRowViews } from './linear.js'
-import { Mismatch, operandOrders, maker } from './pattern.js'
+import { type Linear, matchLinear, skipRowViews, withBias } from './linear.js'
+import { Mismatch, addends, maker, operandOrders } from './pattern.js'
 import { matchPooler } from './pooler.js'
+import { matchVector } from './weight.js'
 
 /** One post-LayerNorm transformer layer, Devlin et al. 2019. */
 export interface Layer {
@@ -27,8 +28,11 @@ export interface Layer {
 
 /** Where the end of a sub-layer, dense(...) + skip, is in the graph. */
 export interface ResidualPlace {
-  /** The operands of the sum. */
-  readonly dense: Quantity
+  /** What the skip is added to, where that is one value. */
+  readonly dense?: Quantity
+  /** The dense layer, and its bias where that is added elsewhere in the sum. */
+  readonly product: Quantity
+  readonly bias?: Quantity
   readonly skip: Quantity
   readonly sum: Quantity
 }
@@ -76,9 +80,10 @@ export function matchEncoder(canonical: Canonical): Encoder {
     }
   }
   const stage = hidden && stages.get(hidden)
-  if (!hidden || !stage?.layers.length) throw tellingMiss(misses, canonical)
+  const understood = stage?.layers.length ?? 0
+  if (!hidden || !stage || understood === 0) throw tellingMiss(misses, canonical, understood)
   const foreign = foreignAttention(canonical, stage.layers)
-  if (foreign) throw tellingMiss(misses, canonical, foreign)
+  if (foreign) throw tellingMiss(misses, canonical, understood, foreign)
   const pooler = matchPooler(
     canonical.operators.flatMap((operator) => operator.outputs[0] ?? []),
     hidden,
@@ -138,17 +143,30 @@ function projectedStage(value: Quantity, stages: ReadonlyMap<Quantity, Stage>): 
   return before && !before.layers.length ? { ...before, projection } : undefined
 }
 
-/** dense + skip in either order; the skip is a LayerNorm's output, or projected embeddings. */
+/** A dense layer and what it is added to, with the dense layer's bias anywhere in the sum. */
 function splitResidual(x: Quantity): { dense: Linear; skip: Quantity; place: ResidualPlace } | undefined {
   const sum = skipRowViews(x)
-  for (const [a, b] of operandOrders(maker(sum, 'Add'))) {
-    const dense = matchLinear(a)
-    const skip = skipRowViews(b)
-    if (dense && !isStream(skipRowViews(a)) && isStream(skip)) return { dense, skip, place: { dense: a, skip: b, sum } }
+  const items = addends(sum, isStream).map((value) => ({ value, rows: skipRowViews(value) }))
+  const streams = items.filter(({ rows }) => isStream(rows))
+  const vectors = items.filter(({ rows }) => matchVector(rows))
+  const rest = items.filter((item) => !streams.includes(item) && !vectors.includes(item))
+  const [stream] = streams
+  const [vector] = vectors
+  const product = rest.length === 1 ? matchLinear(rest[0]!.rows) : undefined
+  if (!stream || streams.length !== 1 || !product || vectors.length > 1) return undefined
+  const dense = vector ? withBias(product, matchVector(vector.rows)!) : product
+  const whole = operandOrders(maker(sum, 'Add')).find(([, other]) => skipRowViews(other) === stream.rows)
+  const place: ResidualPlace = {
+    ...(whole ? { dense: whole[0] } : {}),
+    product: rest[0]!.value,
+    ...(vector ? { bias: vector.value } : {}),
+    skip: whole?.[1] ?? stream.value,
+    sum,
   }
-  return undefined
+  return dense && { dense, skip: stream.rows, place }
 }
 
+/** The output of a LayerNorm, or projected embeddings. */
 function isStream(value: Quantity): boolean {
   if (matchLayerNorm(value)) return true
   const projection = matchLinear(value)
@@ -203,10 +221,18 @@ function liveOperators({ network, resolve }: Canonical): Set<Operator> {
 }
 
 /** Of all failures the one that came furthest, and among those the first. */
-function tellingMiss(misses: readonly Mismatch[], { network, resolve }: Canonical, foreign?: Operator): Mismatch {
+function tellingMiss(
+  misses: readonly Mismatch[],
+  { network, resolve }: Canonical,
+  layers: number,
+  foreign?: Operator,
+): Mismatch {
   const best = misses.reduce<Mismatch | undefined>((a, b) => (a && a.progress >= b.progress ? a : b), undefined)
-  if (best) return best
-  if (foreign) return new Mismatch(foreign.outputs[0], 'attention in the layers of one encoder only', 0)
   const [output] = network.outputs
-  return new Mismatch(output && resolve(output), 'embeddings and transformer layers that end in a LayerNorm', 0)
+  const nowhere = foreign
+    ? new Mismatch(foreign.outputs[0], 'attention in the layers of one encoder only', 0)
+    : new Mismatch(output && resolve(output), 'embeddings and transformer layers that end in a LayerNorm', 0)
+  const miss = best ?? nowhere
+  miss.layers = layers
+  return miss
 }

@@ -1,7 +1,6 @@
-import { scalarOf, shapeOf } from '../known.js'
+import { numbersOf, shapeOf } from '../known.js'
 import { type Operator, type Quantity, floatAttribute, intAttribute, intsAttribute } from '../network.js'
-import { numbersOf } from '../known.js'
-import { maker, operandOrders, withScalar } from './pattern.js'
+import { difference, maker, operandOrders, powers, withScalar } from './pattern.js'
 import { type Weight, matchVector } from './weight.js'
 
 /** LayerNorm over the last axis, Ba et al. 2016: (x - mean) / sqrt(variance + epsilon) · gamma + beta. */
@@ -19,7 +18,7 @@ export interface LayerNormPlace {
   /** The operands that gamma and beta are. */
   readonly scale: Quantity
   readonly shift: Quantity
-  /** The normalised values times gamma, where the formula is spelt out. */
+  /** What beta is added to, where the formula is spelt out. */
   readonly product?: Quantity
 }
 
@@ -29,13 +28,10 @@ export function matchLayerNorm(value: Quantity): LayerNorm | undefined {
   if (operator) return fromOperator(operator, value)
   for (const [product, shift] of operandOrders(maker(value, 'Add'))) {
     const beta = matchVector(shift)
-    if (!beta) continue
-    for (const [normal, scale] of operandOrders(maker(product, 'Mul'))) {
-      const gamma = matchVector(scale)
-      const norm = gamma && matchNormalised(normal)
-      if (norm && gamma.shape[0] === beta.shape[0])
-        return { ...norm, gamma, beta, place: { y: value, scale, shift, product } }
-    }
+    const norm = beta && matchScaled(product)
+    if (!norm || norm.gamma.shape[0] !== beta.shape[0]) continue
+    const { scale, ...rest } = norm
+    return { ...rest, beta, place: { y: value, scale, shift, product } }
   }
   return undefined
 }
@@ -50,39 +46,34 @@ function fromOperator(operator: Operator, y: Quantity): LayerNorm | undefined {
   return { x, gamma, beta, epsilon: floatAttribute(operator, 'epsilon', 1e-5), place: { y, scale, shift } }
 }
 
-/** (x - mean(x)) / sqrt(mean((x - mean(x))²) + epsilon). */
-function matchNormalised(value: Quantity): { x: Quantity; epsilon: number } | undefined {
-  const quotient = maker(value, 'Div')
-  if (quotient) return fromParts(quotient.inputs[0]!, matchRoot(quotient.inputs[1]))
-  for (const [centred, inverse] of operandOrders(maker(value, 'Mul'))) {
-    const found = fromParts(centred, matchInverseRoot(inverse))
-    if (found) return found
+/** (x - mean(x)) · gamma · (mean((x - mean(x))²) + epsilon)^(-1/2), its factors in any order. */
+function matchScaled(value: Quantity): (Omit<LayerNorm, 'beta' | 'place'> & { readonly scale: Quantity }) | undefined {
+  const { constant, powers: factors } = powers(value)
+  const plain = factors.filter(({ exponent }) => exponent === 1).map((factor) => factor.value)
+  const root = factors.find(({ exponent }) => exponent === -0.5)
+  if (constant !== 1 || factors.length !== 3 || plain.length !== 2 || !root) return undefined
+  const sum = withScalar(maker(root.value, 'Add'))
+  const square = sum && meanOf(sum.x)
+  if (!square) return undefined
+  for (const [centred, scale] of [plain, [...plain].reverse()] as [Quantity, Quantity][]) {
+    const gamma = matchVector(scale)
+    const x = gamma && centredOf(centred)
+    if (x && isSquareOfCentred(square, x)) return { x, gamma, epsilon: sum.scalar, scale }
   }
   return undefined
 }
 
-function fromParts(centred: Quantity, radicand: Quantity | undefined): { x: Quantity; epsilon: number } | undefined {
-  const sum = withScalar(maker(radicand, 'Add'))
-  const difference = maker(centred, 'Sub')
-  const [x, mean] = difference?.inputs ?? []
-  if (!sum || !x || !mean || meanOf(mean) !== x) return undefined
-  const square = meanOf(sum.x)
-  return square && isSquareOf(square, centred) ? { x, epsilon: sum.scalar } : undefined
+/** x where the value is x - mean(x). */
+function centredOf(value: Quantity): Quantity | undefined {
+  const parts = difference(value)
+  return parts && meanOf(parts.b) === parts.a ? parts.a : undefined
 }
 
-function matchRoot(value: Quantity | undefined): Quantity | undefined {
-  const power = maker(value, 'Pow')
-  if (power && scalarOf(power.inputs[1]) === 0.5) return power.inputs[0]
-  return maker(value, 'Sqrt')?.inputs[0]
-}
-
-function matchInverseRoot(value: Quantity): Quantity | undefined {
-  const reciprocal = maker(value, 'Reciprocal')
-  if (reciprocal) return matchRoot(reciprocal.inputs[0])
-  const quotient = maker(value, 'Div')
-  if (quotient && scalarOf(quotient.inputs[0]) === 1) return matchRoot(quotient.inputs[1])
-  const power = maker(value, 'Pow')
-  return power && scalarOf(power.inputs[1]) === -0.5 ? power.inputs[0] : undefined
+/** The difference may be computed a second time for the variance. */
+function isSquareOfCentred(value: Quantity, x: Quantity): boolean {
+  const { constant, powers: factors } = powers(value)
+  const total = factors.reduce((sum, { exponent }) => sum + exponent, 0)
+  return constant === 1 && total === 2 && factors.every((factor) => centredOf(factor.value) === x)
 }
 
 /** What a ReduceMean over the last axis averages. */
@@ -93,11 +84,4 @@ function meanOf(value: Quantity): Quantity | undefined {
   const axes = intsAttribute(operator, 'axes') ?? numbersOf(operator.inputs[1])
   const rank = shapeOf(x)?.length
   return axes?.length === 1 && (axes[0] === -1 || axes[0]! + 1 === rank) ? x : undefined
-}
-
-function isSquareOf(value: Quantity, x: Quantity): boolean {
-  const power = maker(value, 'Pow')
-  if (power) return power.inputs[0] === x && scalarOf(power.inputs[1]) === 2
-  const product = maker(value, 'Mul')
-  return product !== undefined && product.inputs[0] === x && product.inputs[1] === x
 }

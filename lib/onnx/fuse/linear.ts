@@ -23,22 +23,28 @@ export function skipRowViews(value: Quantity): Quantity {
   }
 }
 
-/** MatMul with a constant and the Add of a bias in either order, or Gemm; 3-D or on rows. */
+/** A product with a constant matrix and the Add of a bias in either order, or Gemm; 3-D or on rows. */
 export function matchLinear(value: Quantity): Linear | undefined {
   const y = skipRowViews(value)
-  const gemm = maker(y, 'Gemm')
-  if (gemm) return fromGemm(gemm)
-  const part = matchPart(y)
-  if (part) return part
-  const product = maker(y, 'MatMul')
-  if (product) return fromMatMul(product)
+  const product = matchProduct(y)
+  if (product) return product
   for (const [sum, constant] of operandOrders(maker(y, 'Add'))) {
     const bias = matchVector(constant)
-    const inner = maker(skipRowViews(sum), 'MatMul')
-    const linear = bias && inner && fromMatMul(inner)
-    if (linear && linear.weight.shape[0] === bias.shape[0]) return { ...linear, bias }
+    const inner = bias && matchProduct(skipRowViews(sum))
+    if (inner) return withBias(inner, bias)
   }
   return undefined
+}
+
+/** The linear layer with a bias added to it; undefined where that does not fit, or it has one. */
+export function withBias(linear: Linear, bias: Weight): Linear | undefined {
+  return !linear.bias && linear.weight.shape[0] === bias.shape[0] ? { ...linear, bias } : undefined
+}
+
+function matchProduct(y: Quantity): Linear | undefined {
+  const operator = maker(y, 'Gemm', 'MatMul')
+  if (operator) return operator.type === 'Gemm' ? fromGemm(operator) : fromMatMul(operator)
+  return matchPart(y)
 }
 
 /** Some of the outputs of a larger linear layer: a Slice or Split of its last axis. */
