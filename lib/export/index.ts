@@ -3,6 +3,7 @@ import { adapterhub } from './adapterhub.js'
 import { onnxAdapter, onnxInputs } from './inputs.js'
 import { onnx } from './onnx.js'
 import type { ExportTarget } from './target.js'
+import { peft } from './peft.js'
 import { transformersJs } from './transformers_js.js'
 
 /** Every target by its name. */
@@ -13,6 +14,7 @@ export const exportTargets: readonly ExportTarget[] = [
   transformersJs,
   adapterhub,
   adapterBert,
+  peft,
 ]
 
 export const exportTargetNames: readonly string[] = exportTargets.map(({ name }) => name)

@@ -1,6 +1,7 @@
 import { loadTask, type Task, type TaskRecord } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
 import { isJson } from '../formats/adapterhub/config.js'
+import type { TaskKind } from '../kinds.js'
 import type { Warning } from '../train/progress.js'
 import type { Extras } from './extras.js'
 import type { ForeignHead } from './source.js'
@@ -17,7 +18,9 @@ export function makeTask(
   extras: Extras | undefined,
   labels: readonly string[] | undefined,
 ): { readonly task: Task; readonly warnings: readonly Warning[] } {
-  const { kind, outputs } = head
+  const { outputs } = head
+  const own = ownTask(extras, head)
+  const kind = own?.kind ?? head.kind
   const hasLabels = kind !== 'regression' && kind !== 'span'
   if (labels && (!hasLabels || labels.length !== outputs)) {
     const expected = hasLabels ? `${outputs} names, one of each output` : `left out: a ${kind} head has no labels`
@@ -27,7 +30,7 @@ export function makeTask(
       expected,
     })
   }
-  const named = labels ?? head.labels
+  const named = labels ?? head.labels ?? own?.labels
   const warnings: Warning[] = []
   if (hasLabels && !named) {
     const message = `the files do not name the ${outputs} labels: they are called LABEL_0, LABEL_1, ...`
@@ -35,6 +38,18 @@ export function makeTask(
   }
   const names = named ?? Array.from({ length: outputs }, (_, i) => `LABEL_${i}`)
   return { task: loadTask(recordOf(kind, names, extras)), warnings }
+}
+
+/** What our own file says of a head whose files do not tell several labels from one, and name none. */
+function ownTask(extras: Extras | undefined, { kind, outputs }: ForeignHead) {
+  const { kind: found, labels } = extras?.task ?? {}
+  const isLabels = (value: unknown): value is readonly string[] =>
+    Array.isArray(value) &&
+    value.length === outputs &&
+    value.every((label) => typeof label === 'string' && label !== '')
+  if (!isLabels(labels) || new Set(labels).size !== outputs) return undefined
+  const fits = found === kind || (found === 'multilabel' && (kind === 'classification' || kind === 'regression'))
+  return fits ? { kind: found as TaskKind, labels } : undefined
 }
 
 /** Labels and ranges are those of the files; what only we know is from our own. */
