@@ -11,8 +11,22 @@ import { elements, match, touched, wanted } from './shapes.js'
 export const adapter = defineOp({
   name: 'adapter',
   code: 12,
-  outputs: { y: {}, xhat: { optional: true }, rstd: { optional: true }, z: { optional: true } },
-  inputs: { x: {}, residual: {}, down_w: {}, down_b: {}, up_w: {}, up_b: {}, gamma: {}, beta: {} },
+  outputs: {
+    y: { stored: 'narrow' },
+    xhat: { optional: true, stored: 'narrow' },
+    rstd: { optional: true },
+    z: { optional: true, stored: 'narrow' },
+  },
+  inputs: {
+    x: {},
+    residual: { stored: 'narrow' },
+    down_w: { stored: 'narrow' },
+    down_b: {},
+    up_w: { stored: 'narrow' },
+    up_b: {},
+    gamma: {},
+    beta: {},
+  },
   attributes: { activation: activations, epsilon: 'f32', dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('adapter', shapes, {
@@ -68,8 +82,8 @@ export const adapterBackward = defineOp({
   name: 'adapter_backward',
   code: 13,
   outputs: {
-    dx: { optional: true },
-    d_residual: { optional: true },
+    dx: { optional: true, stored: 'narrow' },
+    d_residual: { optional: true, stored: 'narrow' },
     d_down_w: { optional: true },
     d_down_b: { optional: true },
     d_up_w: { optional: true },
@@ -77,7 +91,16 @@ export const adapterBackward = defineOp({
     d_gamma: { optional: true },
     d_beta: { optional: true },
   },
-  inputs: { dy: {}, x: {}, z: {}, xhat: {}, rstd: {}, down_w: {}, up_w: {}, gamma: {} },
+  inputs: {
+    dy: { stored: 'narrow' },
+    x: { stored: 'narrow' },
+    z: { stored: 'narrow' },
+    xhat: { stored: 'narrow' },
+    rstd: {},
+    down_w: { stored: 'narrow' },
+    up_w: { stored: 'narrow' },
+    gamma: {},
+  },
   attributes: { activation: activations, dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('adapter_backward', shapes, {

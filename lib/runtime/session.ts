@@ -1,6 +1,7 @@
 import { DeviceError, OnnxAdaptersError } from '../errors.js'
 import type { Capacity } from '../plan/arena.js'
 import { encode } from '../plan/encode.js'
+import { narrowEntries } from '../plan/narrow.js'
 import type { ParameterLayout } from '../plan/layout.js'
 import { planProgram, weightUses, type Plan } from '../plan/plan.js'
 import type { Entry } from '../plan/schedule.js'
@@ -51,13 +52,14 @@ export class Session {
 
   /** @throws {DeviceError} ERR_ADDON, ERR_MEMORY, ERR_PROGRAM */
   static async create(options: SessionOptions): Promise<Session> {
-    const { entries, layout, weights, seed, threads, timing = false } = options
+    const { layout, weights, seed, threads, timing = false } = options
+    const entries = weights.isNarrow ? narrowEntries(options.entries, layout) : options.entries
     const capacity = options.capacity ?? { tokens: tokenStep, sequences: sequenceStep }
     return atCallSite(async () => {
       await weights.ensure(weightUses(entries))
       const plan = planProgram(entries, layout, capacity)
       const native = await addon().Session.create(weights.native, encode(plan, seed), { threads, timing })
-      return new Session(options, native, plan)
+      return new Session({ ...options, entries }, native, plan)
     })
   }
 
