@@ -18,10 +18,12 @@ export const elementBytes: Readonly<Record<DType, number>> = { f32: 4, i32: 4, b
  * - `input`: handed in with each batch (ids, types, cu, labels).
  * - `frozen`: backbone weights, prepacked once and shared by sessions.
  * - `parameter`: trained, in the flat parameter buffer; `gradient`, `moment1`, `moment2` mirror it.
+ * - `task`: a frozen weight of the task that a row belongs to, where rows of several tasks make one batch.
  * - `working`: a copy of the parameters in bf16, in the same order, for the products of a GPU.
  * - `activation`: in the planned arena, defined within one run only.
  */
-export type Storage = 'input' | 'frozen' | 'parameter' | 'gradient' | 'moment1' | 'moment2' | 'working' | 'activation'
+export type Storage =
+  'input' | 'frozen' | 'parameter' | 'gradient' | 'moment1' | 'moment2' | 'activation' | 'task' | 'working'
 
 /**
  * Rows of a weight as the model file holds them. A weight is the concatenation of its parts along axis 0

@@ -6,7 +6,7 @@ import { elements, match, touched, wanted } from './shapes.js'
  * A bottleneck adapter with the residual and LayerNorm that follow it (Houlsby et al. 2019 §2.1):
  * a = dropout(x); z = a·down_wᵀ + down_b; s = a + act(z)·up_wᵀ + up_b + residual; y = LN(s).
  * x is the dense output (bias included), x, residual, y, xhat f32[T,C]; down_w f32[M,C], up_w f32[C,M]; z f32[T,M].
- * Saves xhat, rstd f32[T] and z. Weights stay raw rows even where frozen: the kernel packs these few itself.
+ * Saves xhat, rstd f32[T] and z.
  */
 export const adapter = defineOp({
   name: 'adapter',
@@ -20,9 +20,9 @@ export const adapter = defineOp({
   inputs: {
     x: {},
     residual: { stored: 'narrow' },
-    down_w: { stored: 'narrow' },
+    down_w: { form: 'packed', stored: 'narrow' },
     down_b: {},
-    up_w: { stored: 'narrow' },
+    up_w: { form: 'packed', stored: 'narrow' },
     up_b: {},
     gamma: {},
     beta: {},

@@ -19,7 +19,8 @@ const storages: Readonly<Record<Storage, number>> = {
   moment1: 4,
   moment2: 5,
   activation: 6,
-  working: 7,
+  task: 7,
+  working: 8,
 }
 export const dtypeNumbers: Readonly<Record<DType, number>> = { f32: 0, i32: 1, bf16: 2 }
 export const formNumbers: Readonly<Record<Form, number>> = { raw: 0, packed: 1, packedTransposed: 2 }
@@ -71,7 +72,8 @@ class BufferTable {
     writer.words(storages[value.storage], dtypeNumbers[value.dtype], formNumbers[form], value.shape.length)
     for (let i = 0; i < maximumRank; i++) writer.words(...dimWords(value.shape[i] ?? 0))
     writer.long(this.#offset(value, arena))
-    if (value.storage === 'frozen') writer.words(...this.strings.add(weightKey(value, form)))
+    if (value.storage === 'frozen' || value.storage === 'task')
+      writer.words(...this.strings.add(weightKey(value, form)))
     else writer.words(0, 0)
     return this.count++
   }
@@ -89,6 +91,7 @@ class BufferTable {
       case 'input':
         return known(batchInputs.includes(value.name) ? batchInputs.indexOf(value.name) : undefined, value)
       case 'frozen':
+      case 'task':
         return 0
       default:
         return value.storage satisfies never

@@ -97,7 +97,7 @@ class Narrowing {
   #read(value: Value, stored: OperandSpec['stored']): Value {
     if (value.storage === 'activation') return stored ? (this.#narrow.get(value) ?? value) : value
     if (stored !== 'narrow') return value
-    if (value.storage === 'frozen') return this.#weight(value, { ...value, dtype: 'bf16' })
+    if (value.storage === 'frozen' || value.storage === 'task') return this.#weight(value, { ...value, dtype: 'bf16' })
     if (value.storage !== 'parameter') return value
     this.#readsCopy = true
     return this.#weight(value, { ...value, dtype: 'bf16', storage: 'working' })

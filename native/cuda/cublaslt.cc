@@ -81,6 +81,13 @@ const CublasLtLibrary& cublaslt() {
   return library;
 }
 
+std::string cublaslt_version() {
+  if (!cublaslt().problem.empty()) return "";
+  const size_t version = cublaslt().functions.version();  // 130100
+  return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+         std::to_string(version % 100);
+}
+
 struct Multiplier::Shape {
   int64_t rows, columns, depth;
   bool transpose_a, transpose_b;

@@ -33,7 +33,8 @@ enum class Storage : uint32_t {
   moment1 = 4,
   moment2 = 5,
   activation = 6,
-  working = 7  // the parameters in bf16
+  task = 7,    // a frozen weight of the task that a row belongs to: see runtime/task_groups.h
+  working = 8  // the parameters in bf16
 };
 
 // How a frozen weight is held. `packed`: panels of W for y = x Wᵀ; `packed_transposed`: panels for dx = dy W.

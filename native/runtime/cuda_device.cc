@@ -52,6 +52,7 @@ std::string gpu_problem(int index, int count) {
 int count_gpus(std::string& problem) {
   int count = 0;
   problem = driver_problem();
+  if (problem.empty()) problem = cuda::loss();
   if (!problem.empty()) return 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   cudaGetLastError();
@@ -103,7 +104,7 @@ class CudaDevice final : public Device {
       cudaGetLastError();
       throw Error("ERR_MEMORY",
                   "the GPU has no room for the " + std::to_string((bytes >> 20) + 1) + " MiB of " + what +
-                      "; use a smaller batch or a smaller maximal length, or free memory on it",
+                      cuda::memory_advice(what),
                   {{"bytes", std::to_string(bytes)}, {"what", what}});
     }
     check(status, what);
@@ -124,7 +125,7 @@ class CudaDevice final : public Device {
     if (bytes > 0) check(cudaMemset(device, byte, bytes), "filling memory");
   }
   std::unique_ptr<Queue> make_queue(const Program& program, int) const override {
-    return std::make_unique<CudaQueue>(index_, products_, program);
+    return std::make_unique<CudaQueue>(index_, products_, stores_bf16_, program);
   }
 
  private:
@@ -149,6 +150,9 @@ CudaDescription describe_cuda() {
   }
   if (description.reason.empty()) description.reason = problem_of(0);
   description.ok = description.reason.empty();
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) description.driver = version_text(driver);
+  if (description.ok) description.cublaslt = cuda::cublaslt_version();
   return description;
 }
 
