@@ -12,7 +12,7 @@ import type { Verification } from './verify.js'
 export interface EncoderOptions {
   /** @default 'auto' */
   readonly device?: Device
-  /** `tf32` on GPUs alone. @default 'auto' */
+  /** On the CPU all is float32; see `Precision`. @default 'auto' */
   readonly precision?: Precision
   /** @default all the system offers */
   readonly threads?: number | undefined

@@ -112,7 +112,8 @@ async function compare(backbone: Backbone): Promise<Verification> {
       positions: config.positions,
       tokenTypes: encoderLimits(imported.graph).tokenTypes,
       encode: async (rows) => {
-        encoder ??= await backbone.encoder()
+        // What is compared is the import, so in float32; a GPU's memory is left alone.
+        encoder ??= await backbone.encoder({ device: 'cpu' })
         return encoder.encode(rows)
       },
     })

@@ -42,6 +42,7 @@ function reference(value: Value, numbers: ReadonlyMap<Value, string>): string {
     case 'moment1':
     case 'moment2':
     case 'task':
+    case 'working':
       return `${value.storage} ${value.name}`
     default:
       return value.storage satisfies never

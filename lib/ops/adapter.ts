@@ -11,13 +11,18 @@ import { elements, match, touched, wanted } from './shapes.js'
 export const adapter = defineOp({
   name: 'adapter',
   code: 12,
-  outputs: { y: {}, xhat: { optional: true }, rstd: { optional: true }, z: { optional: true } },
+  outputs: {
+    y: { stored: 'narrow' },
+    xhat: { optional: true, stored: 'narrow' },
+    rstd: { optional: true },
+    z: { optional: true, stored: 'narrow' },
+  },
   inputs: {
     x: {},
-    residual: {},
-    down_w: { form: 'packed' },
+    residual: { stored: 'narrow' },
+    down_w: { form: 'packed', stored: 'narrow' },
     down_b: {},
-    up_w: { form: 'packed' },
+    up_w: { form: 'packed', stored: 'narrow' },
     up_b: {},
     gamma: {},
     beta: {},
@@ -77,8 +82,8 @@ export const adapterBackward = defineOp({
   name: 'adapter_backward',
   code: 13,
   outputs: {
-    dx: { optional: true },
-    d_residual: { optional: true },
+    dx: { optional: true, stored: 'narrow' },
+    d_residual: { optional: true, stored: 'narrow' },
     d_down_w: { optional: true },
     d_down_b: { optional: true },
     d_up_w: { optional: true },
@@ -86,7 +91,16 @@ export const adapterBackward = defineOp({
     d_gamma: { optional: true },
     d_beta: { optional: true },
   },
-  inputs: { dy: {}, x: {}, z: {}, xhat: {}, rstd: {}, down_w: {}, up_w: {}, gamma: {} },
+  inputs: {
+    dy: { stored: 'narrow' },
+    x: { stored: 'narrow' },
+    z: { stored: 'narrow' },
+    xhat: { stored: 'narrow' },
+    rstd: {},
+    down_w: { stored: 'narrow' },
+    up_w: { stored: 'narrow' },
+    gamma: {},
+  },
   attributes: { activation: activations, dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('adapter_backward', shapes, {

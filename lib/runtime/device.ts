@@ -17,11 +17,11 @@ export interface ResolvedDevice {
   readonly isa: string
   readonly precision: ResolvedPrecision
   /**
-   * What native code knows it by, precision included: `avx2`, `cuda:0`, `cuda:0/tf32`. Weights are made for a target and
+   * What native code knows it by, precision included: `avx2`, `cuda:0`, `cuda:0/bfloat16`. Weights are made for a target and
    * bring sessions onto it, so both are of one precision.
    */
   readonly target: string
-  /** In words, for logs: `cpu (avx2, AMD EPYC 7B13)`, `cuda:0 (NVIDIA H100 80GB HBM3 (sm_90, 79 GiB), tf32)`. */
+  /** In words, for logs: `cpu (avx2, AMD EPYC 7B13)`, `cuda:0 (NVIDIA H100 80GB HBM3 (sm_90, 79 GiB), bfloat16)`. */
   readonly description: string
 }
 

@@ -57,6 +57,8 @@ export interface WeightEntry {
   readonly key: string
   /** 0 raw, 1 packed, 2 packed transposed: `Form` of native/ops/call.h. */
   readonly form: number
+  /** 0 f32, 2 bf16, rounded to nearest: `DType` of native/base/dtype.h. @default 0 */
+  readonly dtype?: number
   readonly rows: number
   /** 1 for vectors. */
   readonly columns: number

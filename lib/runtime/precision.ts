@@ -2,17 +2,19 @@
 import { OptionError } from '../errors.js'
 import { checkChoice } from '../options.js'
 
-export const precisions = ['auto', 'float32', 'tf32'] as const
+export const precisions = ['auto', 'float32', 'tf32', 'bfloat16'] as const
 /**
  * - `float32`: everything, on every device.
  * - `tf32`, on GPUs: matrix products read their operands with 10 bits behind the binary point, and add in float32.
- * - `auto`: float32.
+ * - `bfloat16`, on GPUs: activations and frozen weights are stored in bf16, in half the memory, and products read them so.
+ *   Sums, statistics, losses, trained parameters, their gradients and the optimizer are float32.
+ * - `auto`: bfloat16 on a GPU, float32 on the CPU.
  */
 export type Precision = (typeof precisions)[number]
 export type ResolvedPrecision = Exclude<Precision, 'auto'>
 
 /** What a CPU has no arithmetic for. */
-const gpuPrecisions: readonly Precision[] = ['tf32']
+const gpuPrecisions: readonly Precision[] = ['tf32', 'bfloat16']
 
 /**
  * What can be told of the options alone.
@@ -28,7 +30,7 @@ export function checkPrecision(precision: unknown, device: unknown): void {
  * @throws OptionError ERR_OPTION for one that the CPU has not
  */
 export function resolvePrecision(precision: Precision, kind: 'cpu' | 'cuda', reason = ''): ResolvedPrecision {
-  if (kind === 'cuda') return precision === 'auto' ? 'float32' : precision
+  if (kind === 'cuda') return precision === 'auto' ? 'bfloat16' : precision
   if (!gpuPrecisions.includes(precision)) return 'float32'
   throw new OptionError(
     'ERR_OPTION',

@@ -22,6 +22,9 @@ struct Bf16;  // cuda/bf16.cuh
 template <class Pointer>
 struct Typed {
   Typed() = default;
+  template <class Other>
+    requires(!std::is_same_v<Other, Pointer> && std::is_convertible_v<Other, Pointer>)
+  Typed(const Typed<Other>& other) : data(other.data), type(other.type) {}
   template <class T>
     requires std::is_same_v<std::remove_const_t<T>, float> || std::is_same_v<std::remove_const_t<T>, Bf16>
   Typed(T* elements)

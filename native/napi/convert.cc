@@ -124,6 +124,7 @@ WeightEntry read_entry(Keeper& keeper, const Napi::Object& object) {
   WeightEntry entry;
   entry.key = to_string(object.Get("key"), "the key of a weight");
   entry.form = static_cast<Form>(to_integer(object, "form", 0, 0, 2));
+  entry.dtype = static_cast<DType>(to_integer(object, "dtype", 0, 0, 2));
   entry.rows = to_integer(object, "rows", -1, 0, int64_t{1} << 40);
   entry.columns = to_integer(object, "columns", 1, 1, int64_t{1} << 24);
   const Napi::Value parts = object.Get("parts");

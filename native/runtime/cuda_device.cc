@@ -73,16 +73,27 @@ std::string problem_of(int index) {
 
 std::string gpu_name(int index) { return "cuda:" + std::to_string(index); }
 
+const char* suffix(DevicePrecision precision) {
+  switch (precision) {
+    case DevicePrecision::float32: return "";
+    case DevicePrecision::tf32: return "/tf32";
+    case DevicePrecision::bfloat16: return "/bfloat16";
+  }
+  return "";
+}
+
 class CudaDevice final : public Device {
  public:
   CudaDevice(int index, DevicePrecision precision)
       : index_(index),
-        name_(gpu_name(index) + (precision == DevicePrecision::tf32 ? "/tf32" : "")),
+        name_(gpu_name(index) + suffix(precision)),
+        stores_bf16_(precision == DevicePrecision::bfloat16),
         products_(precision == DevicePrecision::tf32 ? cuda::Precision::tf32 : cuda::Precision::fp32) {}
 
   std::string_view name() const override { return name_; }
   const OpFunctions* table() const override { return cuda::cuda_table(); }
   const PackFunctions* packing() const override { return nullptr; }
+  bool stores_bf16() const override { return stores_bf16_; }
   bool is_remote() const override { return true; }
 
   std::shared_ptr<Arena> allocate(size_t bytes, const char* what) const override {
@@ -114,7 +125,7 @@ class CudaDevice final : public Device {
     if (bytes > 0) check(cudaMemset(device, byte, bytes), "filling memory");
   }
   std::unique_ptr<Queue> make_queue(const Program& program, int) const override {
-    return std::make_unique<CudaQueue>(index_, products_, program);
+    return std::make_unique<CudaQueue>(index_, products_, stores_bf16_, program);
   }
 
  private:
@@ -123,6 +134,7 @@ class CudaDevice final : public Device {
 
   int index_;
   std::string name_;
+  bool stores_bf16_;
   cuda::Precision products_;  // of two f32 matrices
 };
 

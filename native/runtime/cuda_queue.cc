@@ -63,8 +63,8 @@ int64_t bucket_size(int64_t size, int64_t least, int64_t capacity) {
   return std::min((size + step - 1) / step * step, capacity);
 }
 
-CudaQueue::CudaQueue(int device, cuda::Precision precision, const Program& program)
-    : stream_(device, precision), tokens_(program.tokens), sequences_(program.sequences) {
+CudaQueue::CudaQueue(int device, cuda::Precision precision, bool narrow, const Program& program)
+    : stream_(device, precision), narrow_(narrow), tokens_(program.tokens), sequences_(program.sequences) {
   for (const Buffer& buffer : program.buffers) {
     if (buffer.storage == Storage::input && buffer.offset == static_cast<uint64_t>(Input::labels)) labels_ = &buffer;
   }
@@ -163,6 +163,12 @@ void CudaQueue::run_timed(const BoundOps& ops, std::span<double> milliseconds) {
   for (size_t i = 0; i < ops.calls.size(); ++i) milliseconds[i] = events[i + 1].milliseconds_since(events[i]);
 }
 
+// The matrix behind so many elements of memory, in the type of a step's products.
+cuda::Typed<void*> CudaQueue::operand(void* memory, int64_t elements) const {
+  if (narrow_) return reinterpret_cast<cuda::Bf16*>(static_cast<uint16_t*>(memory) + elements);
+  return static_cast<float*>(memory) + elements;
+}
+
 // Square products of growing size, until one takes long against its launch.
 double CudaQueue::measure_roof(double milliseconds) {
   constexpr int64_t kLargest = 8192;
@@ -172,15 +178,14 @@ double CudaQueue::measure_roof(double milliseconds) {
     const size_t bytes = sizeof(float) * static_cast<size_t>(size * size);
     void* memory = nullptr;
     check(cudaMalloc(&memory, 3 * bytes), "measuring products");
-    float* const a = static_cast<float*>(memory);
     cuda::Product product;
-    product.a = a;
-    product.b = a + size * size;
-    product.c = a + 2 * size * size;
+    product.a = operand(memory, 0);
+    product.b = operand(memory, size * size);
+    product.c = operand(memory, 2 * size * size);
     product.rows = product.columns = product.depth = size;
     product.transpose_b = true;
     Event start, end;
-    stream_.fill(memory, 0x3d, 3 * bytes);  // 0.046: products of zeros run faster than real ones
+    stream_.fill(memory, 0x3d, 3 * bytes);  // 0.046 in either type: products of zeros run faster than real ones
     start.record(stream_.handle());
     stream_.multiply(product);
     end.record(stream_.handle());
@@ -203,11 +208,10 @@ double CudaQueue::measure_product(const ProductShape& shape, double milliseconds
   const auto [rows, columns, depth, transpose_a, transpose_b] = shape;
   const auto floats = static_cast<size_t>(rows * depth + depth * columns + rows * columns);
   const Scrap memory(sizeof(float) * floats);
-  float* const a = static_cast<float*>(memory.data());
   cuda::Product product;
-  product.a = a;
-  product.b = a + rows * depth;
-  product.c = a + rows * depth + depth * columns;
+  product.a = operand(memory.data(), 0);
+  product.b = operand(memory.data(), rows * depth);
+  product.c = operand(memory.data(), rows * depth + depth * columns);
   product.rows = rows;
   product.columns = columns;
   product.depth = depth;

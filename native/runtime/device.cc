@@ -27,6 +27,7 @@ int gpu_index(std::string_view name) {
 std::optional<DevicePrecision> precision_named(std::string_view name) {
   if (name.empty() || name == "float32") return DevicePrecision::float32;
   if (name == "tf32") return DevicePrecision::tf32;
+  if (name == "bfloat16") return DevicePrecision::bfloat16;
   return std::nullopt;
 }
 
@@ -38,7 +39,7 @@ std::shared_ptr<const Device> find_device(std::string_view name) {
   const std::string_view behind = slash < name.size() ? name.substr(slash + 1) : std::string_view{};
   if (const int index = gpu_index(name.substr(0, slash)); index >= 0) {
     if (const auto precision = precision_named(behind)) return cuda_device(index, *precision);
-    throw Error("ERR_DEVICE", "a GPU has no precision '" + std::string(behind) + "': float32, tf32",
+    throw Error("ERR_DEVICE", "a GPU has no precision '" + std::string(behind) + "': float32, tf32, bfloat16",
                 {{"device", std::string(name)}});
   }
   throw Error("ERR_DEVICE", "the instruction set '" + std::string(name) + "' is not compiled in, or this CPU lacks it",

@@ -63,14 +63,14 @@ class Queue {
   virtual double measure_product(const ProductShape&, double milliseconds) { return measure_roof(milliseconds); }
 };
 
-// In which numbers the matrix products of a GPU read their operands; a CPU has float32 alone.
-enum class DevicePrecision { float32, tf32 };
+// In which numbers a GPU computes; a CPU has float32 alone. In bfloat16 programs may store values as bf16.
+enum class DevicePrecision { float32, tf32, bfloat16 };
 
 class Device {
  public:
   virtual ~Device() = default;
 
-  // "avx2", "cuda:0", "cuda:0/tf32"
+  // "avx2", "cuda:0", "cuda:0/bfloat16"
   virtual std::string_view name() const = 0;
 
   // Indexed by opcode.
@@ -87,6 +87,9 @@ class Device {
   virtual void write(void* device, const void* host, size_t bytes) const = 0;
   virtual void fill(void* device, unsigned char byte, size_t bytes) const = 0;
 
+  // Whether programs and weights may have values in bf16.
+  virtual bool stores_bf16() const { return false; }
+
   // Whether `read` and `write` are needed at all: false where the memory is this process's own.
   virtual bool is_remote() const = 0;
 
@@ -98,8 +101,8 @@ class Device {
 // The device of one CPU backend, which must outlive it.
 std::shared_ptr<const Device> cpu_device(const CpuBackend& backend);
 
-// The device of that name: an instruction set of this CPU, "cuda" or "cuda:<index>", there with "/tf32" behind it where
-// the precision is not float32. Throws ERR_DEVICE with the reason.
+// The device of that name: an instruction set of this CPU, "cuda" or "cuda:<index>", there with "/tf32" or
+// "/bfloat16" behind it where the precision is not float32. Throws ERR_DEVICE with the reason.
 std::shared_ptr<const Device> find_device(std::string_view name);
 
 }  // namespace oa

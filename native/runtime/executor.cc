@@ -58,6 +58,7 @@ Operand Executor::bind_buffer(const Buffer& buffer) const {
   operand.rank = buffer.rank;
   operand.storage = buffer.storage;
   operand.form = buffer.form;
+  operand.dtype = buffer.dtype;
   for (int32_t i = 0; i < buffer.rank; ++i) operand.shape[i] = buffer.dims[i].value;
   switch (buffer.storage) {
     case Storage::input:
@@ -67,6 +68,7 @@ Operand Executor::bind_buffer(const Buffer& buffer) const {
     case Storage::gradient: operand.data = memory_.gradients + buffer.offset; break;
     case Storage::moment1: operand.data = memory_.moment1 + buffer.offset; break;
     case Storage::moment2: operand.data = memory_.moment2 + buffer.offset; break;
+    case Storage::working: operand.data = memory_.working + buffer.offset; break;
     case Storage::activation: operand.data = memory_.activations + buffer.offset; break;
   }
   return operand;
@@ -168,27 +170,37 @@ void Executor::run_watched(size_t entry, const BoundEntry& bound) const {
   }
 }
 
-std::span<const float> Executor::result(size_t entry, uint32_t number) const {
-  if (number == kNone) return {};
+size_t Executor::result_size(size_t entry, uint32_t number) const {
+  if (number == kNone) return 0;
   const Buffer& buffer = program_.buffers[number];
   if (buffer.storage == Storage::input || buffer.storage == Storage::frozen || buffer.storage == Storage::task)
-    return {};
+    return 0;
   const BoundEntry& bound = entries_[entry];
-  const int64_t elements = buffer.elements(bound.batch_tokens, bound.batch_sequences);
-  return {bind_buffer(buffer).f32(), static_cast<size_t>(elements)};
+  return static_cast<size_t>(buffer.elements(bound.batch_tokens, bound.batch_sequences));
+}
+
+std::span<const float> Executor::result(size_t entry, uint32_t number) const {
+  const size_t size = result_size(entry, number);
+  if (size == 0) return {};
+  return {bind_buffer(program_.buffers[number]).f32(), size};
 }
 
 void Executor::read(size_t entry, uint32_t number, float* values) const {
-  const auto placed = result(entry, number);
-  if (placed.empty()) return;
+  const size_t size = result_size(entry, number);
+  if (size == 0) return;
   const Buffer& buffer = program_.buffers[number];
   const BoundEntry& bound = entries_[entry];
   const Dim& last = buffer.dims[buffer.rank - 1];
   const auto length = static_cast<size_t>(last.bind(bound.batch_tokens, bound.batch_sequences));
   const auto stride = static_cast<size_t>(last.bind(bound.tokens, bound.sequences));
-  const size_t run = buffer.rank == 1 || length == stride ? placed.size() : length;
-  for (size_t row = 0; row * run < placed.size(); ++row) {
-    weights_.device().read(values + row * run, placed.data() + row * stride, run * sizeof(float));
+  const size_t run = buffer.rank == 1 || length == stride ? size : length;
+  const auto element = static_cast<size_t>(dtype_bytes(buffer.dtype));
+  const char* const placed = static_cast<const char*>(bind_buffer(buffer).data);
+  std::vector<uint16_t> halves(buffer.dtype == DType::bf16 ? run : 0);
+  for (size_t row = 0; row * run < size; ++row) {
+    void* const target = halves.empty() ? static_cast<void*>(values + row * run) : halves.data();
+    weights_.device().read(target, placed + row * stride * element, run * element);
+    std::transform(halves.begin(), halves.end(), values + row * run, bf16_to_float);
   }
 }
 

@@ -19,6 +19,7 @@ struct Memory {
   float* gradients = nullptr;
   float* moment1 = nullptr;
   float* moment2 = nullptr;
+  uint16_t* working = nullptr;  // bf16
   char* activations = nullptr;
 };
 
@@ -47,11 +48,14 @@ class Executor {
   // Milliseconds of every op in the last run of `entry`; empty without timing.
   std::span<const double> op_milliseconds(size_t entry) const { return entries_[entry].milliseconds; }
 
-  // Where a buffer lies on the device, over the shape it had in the last run of `entry`.
+  // Where a buffer of f32 lies on the device, over the shape it had in the last run of `entry`.
   std::span<const float> result(size_t entry, uint32_t buffer) const;
 
-  // Copies that from the device, dense, where it may have rounded up T or B. Only the first and the last dimension of a
-  // shape may hold them.
+  // How many elements that shape has; 0 for what no op writes.
+  size_t result_size(size_t entry, uint32_t buffer) const;
+
+  // Copies them from the device, bf16 widened, dense, where it may have rounded up T or B. Only the first and the last
+  // dimension of a shape may hold them.
   void read(size_t entry, uint32_t buffer, float* values) const;
 
  private:

@@ -35,6 +35,10 @@ void Session::allocate_slots(const Program& program) {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (needs_slot(program, kSlots[i])) slots_[i] = device().allocate(static_cast<size_t>(guarded), kSlotNames[i]);
   }
+  if (needs_slot(program, Storage::working)) {
+    const int64_t half = (bytes / 2 + 63) / 64 * 64 + program.guard_bytes;
+    working_ = device().allocate(static_cast<size_t>(half), "the working copy of the parameters");
+  }
 }
 
 std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
@@ -44,8 +48,12 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
   plan->activations = device().allocate(static_cast<size_t>(plan->program.arena_bytes), "the activations");
   plan->queue = device().make_queue(plan->program, options_.threads);
   const auto floats = [this](Storage storage) { return slot(storage) ? slot(storage)->floats() : nullptr; };
-  const Memory memory{floats(Storage::parameter), floats(Storage::gradient), floats(Storage::moment1),
-                      floats(Storage::moment2), plan->activations->data()};
+  const Memory memory{floats(Storage::parameter),
+                      floats(Storage::gradient),
+                      floats(Storage::moment1),
+                      floats(Storage::moment2),
+                      working_ ? reinterpret_cast<uint16_t*>(working_->data()) : nullptr,
+                      plan->activations->data()};
   plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, *plan->queue);
   const int64_t scratch = plan->executor->scratch_bytes() + plan->program.guard_bytes;
   plan->scratch = device().allocate(static_cast<size_t>(scratch), "the scratch memory of the ops");
@@ -91,6 +99,9 @@ void Session::check_replan(const Program& program) const {
                                      ", which the session has not");
     }
   }
+  if (needs_slot(program, Storage::working) && !working_) {
+    throw Error("ERR_PROGRAM", "the new program needs a working copy of the parameters, which the session has not");
+  }
 }
 
 StepResult Session::run(size_t entry, const Batch& batch) {
@@ -119,9 +130,8 @@ float Session::scalar(size_t entry, uint32_t number) const {
 std::span<const float> Session::output(size_t entry) { return buffer(entry, plan_->program.entries[entry].output); }
 
 std::span<const float> Session::buffer(size_t entry, uint32_t number) {
-  const auto values = plan_->executor->result(entry, number);
-  if (!device().is_remote()) return values;
-  mirror_.resize(values.size());
+  if (!device().is_remote()) return plan_->executor->result(entry, number);
+  mirror_.resize(plan_->executor->result_size(entry, number));
   plan_->executor->read(entry, number, mirror_.data());
   return mirror_;
 }
@@ -139,6 +149,7 @@ const std::shared_ptr<Arena>& Session::slot(Storage storage) const { return slot
 MemoryReport Session::memory() const {
   MemoryReport report;
   for (const auto& slot : slots_) report.parameters += slot ? static_cast<int64_t>(slot->bytes()) : 0;
+  report.parameters += working_ ? static_cast<int64_t>(working_->bytes()) : 0;
   report.activations = static_cast<int64_t>(plan_->activations->bytes());
   report.scratch = static_cast<int64_t>(plan_->scratch->bytes());
   for (const auto& task : tasks_) report.tasks += task ? task->bytes() : 0;

@@ -113,6 +113,7 @@ class Session {
   int64_t parameters_ = 0;
   uint32_t step_ = 0;                                        // optimizer steps so far, where batches do not say
   std::array<std::shared_ptr<Arena>, kSlots.size()> slots_;  // null where the program names none of it
+  std::shared_ptr<Arena> working_;                           // the parameters in bf16, where the program reads them so
   std::vector<std::shared_ptr<const Weights>> tasks_;        // by number; null where one was removed
   std::unique_ptr<Plan> plan_;
   std::vector<float> mirror_;  // of a buffer in the memory of another device

@@ -102,7 +102,7 @@ void TaskGroups::append_slice(const Call& call, size_t op, const Rows& rows, con
       const int64_t begin = tokens ? rows.tokens : rows.sequences;
       const int64_t end = tokens ? rows.tokens_end : rows.sequences_end;
       const int64_t width = operand.shape[0] > 0 ? operand.size() / operand.shape[0] : 0;
-      operand.data = operand.f32() + begin * width;
+      operand.data = static_cast<char*>(operand.data) + begin * width * dtype_bytes(operand.dtype);
       operand.shape[0] = end - begin;
     }
     operands_.push_back(operand);

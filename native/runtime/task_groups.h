@@ -12,7 +12,7 @@
 namespace oa {
 
 // Where the `task` buffers of a program lie for one task, by buffer number; null elsewhere.
-using TaskPlaces = std::vector<float*>;
+using TaskPlaces = std::vector<void*>;
 
 // Throws ERR_WEIGHTS naming a key that is missing or of another shape.
 TaskPlaces place_task(const Program& program, const Weights& weights);

@@ -114,7 +114,7 @@ test('the CPU has float32 alone', (t) => {
     message: /option "precision" is tf32, which needs a GPU, but option "device" is the CPU: leave .* out/,
   })
   t.is(refused?.details.option, 'precision')
-  t.throws(() => resolveDevice('auto', 'tf32'), { message: /as cuda cannot be used: .*without CUDA/ })
+  t.throws(() => resolveDevice('auto', 'bfloat16'), { message: /as cuda cannot be used: .*without CUDA/ })
 })
 
 test('an instruction set that cannot be used says why', (t) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { evaluate, Predictor, train, type TrainOptions } from '../../../lib/index.js'
 import { readSafetensors, toFloats } from '../../../lib/formats/safetensors.js'
+import type { OpenRunOptions } from '../../../lib/train/open_run.js'
 import { readGolden } from '../../support/golden.js'
 import { goldenStart, goldenTrainer, loadGoldenBackbone, stepLosses } from '../../support/model.js'
 import { prepareTraining, readJson } from '../../support/training.js'
@@ -61,14 +62,17 @@ test('rows of two tasks in one batch of the GPU', async (t) => {
   for (const [seed, output] of runs.entries()) await train({ ...options, output, seed })
   const texts = ['red', 'blue and green', 'a very green one']
   const inputs = texts.flatMap((text) => ['one', 'two'].map((task) => ({ text, task })))
-  const predict = async (device: 'cpu' | 'cuda') => {
-    await using predictor = await Predictor.load(runs, { device })
-    return predictor.predict(inputs)
+  const predict = async (place: OpenRunOptions) => {
+    await using predictor = await Predictor.load(runs, place)
+    return await predictor.predict(inputs)
   }
-  const [cpu, gpu] = [await predict('cpu'), await predict('cuda')]
-  for (const [i, { scores }] of cpu.entries())
-    for (const [label, score] of Object.entries(scores!))
-      t.true(Math.abs(score - gpu[i]!.scores![label]!) < 1e-4, `input ${i}, ${label}`)
+  const cpu = await predict({ device: 'cpu' })
+  for (const [precision, tolerance] of [['float32', 1e-4] as const, ['bfloat16', 0.03] as const]) {
+    const gpu = await predict({ device: 'cuda', precision })
+    for (const [i, { scores }] of cpu.entries())
+      for (const [label, score] of Object.entries(scores!))
+        t.true(Math.abs(score - gpu[i]!.scores![label]!) < tolerance, `${precision}: input ${i}, ${label}`)
+  }
   t.notDeepEqual(cpu[0]!.scores, cpu[1]!.scores)
 })
 
