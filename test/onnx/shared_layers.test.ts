@@ -30,6 +30,31 @@ test('shared weights are held once, adapters and LayerNorms for each layer', (t)
   for (const layer of [0, 1]) t.true(parameters.some((name) => name.startsWith(`layer.${layer}.attention.adapter.`)))
 })
 
+test('weights that a file holds once for each layer are shared all the same', (t) => {
+  const model = tinyBert({ shared: true })
+  const { graph } = model
+  const names = new Map<string, number>()
+  // A copy of everything for each of its readers.
+  for (const node of graph!.node) {
+    node.input = node.input.map((name) => {
+      const tensor = graph!.initializer.find((one) => one.name === name)
+      const times = names.get(name) ?? 0
+      names.set(name, times + 1)
+      if (!tensor || times === 0) return name
+      const copy = `${name}_${times}`
+      graph!.initializer.push({ ...structuredClone(tensor), name: copy })
+      return copy
+    })
+  }
+  const found = importEncoder(model)
+  t.is(found.config.architecture, 'albert')
+  const keys = weightUses(compiled(found).entries).map(({ key }) => key)
+  t.deepEqual(
+    keys.filter((key) => key.startsWith('layer.1.ffn.up.weight')),
+    [],
+  )
+})
+
 testUnless(lacksShared(sharedPath('fixtures')), 'embedding projections are a linear layer of their own', async (t) => {
   for (const name of ['electra-legacy14-eager', 'albert-legacy14-eager']) {
     const { graph, config } = importEncoder(await readModel(sharedPath('fixtures', name, 'model.onnx')!))
