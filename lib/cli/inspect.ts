@@ -59,7 +59,7 @@ function describeInspection(inspection: Inspection): string {
 
 /** Everything that a report of a bug needs. */
 function describeExplanation(explanation: ImportExplanation): string {
-  const { code, layers, pattern, reached, node, operator, expected, found, graph } = explanation
+  const { code, layers, pattern, reached, node, operator, expected, missing, found, graph } = explanation
   const operators = Object.entries(explanation.operators).map(([type, times]) => `${type} ${times}`)
   const facts = table([
     ['error', code],
@@ -70,6 +70,7 @@ function describeExplanation(explanation: ImportExplanation): string {
     ['broken by', node === null ? 'no one node' : `${operator ?? 'value'} "${node}"`],
     ['expected', expected],
     ['found', found ?? 'see the message'],
+    ['missing', missing ?? 'unknown'],
     ['operators', operators.join(', ')],
   ])
   const around = graph.length ? `\n\nThe graph around it (B batch, S sequence):\n${graph.join('\n')}` : ''

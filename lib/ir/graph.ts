@@ -47,6 +47,8 @@ export interface Value {
   readonly storage: Storage
   /** Content of `frozen` values, and the initial content of `parameter` values that come from the backbone. */
   readonly parts?: readonly TensorPart[]
+  /** Name of the value whose content this one shares, where layers share weights (ALBERT): frozen, it is held once. */
+  readonly sharedWith?: string
 }
 
 export type AttributeValue = number | string

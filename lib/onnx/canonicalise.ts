@@ -13,6 +13,7 @@ import {
 } from './network.js'
 import { type Roles, findRoles } from './roles.js'
 import { inferSplit } from './select.js'
+import { Twins } from './twins.js'
 import { DataType, type OnnxModel, type OnnxTensor } from './schema.js'
 
 /** A network in which equal things are one thing, with what is known about each value. */
@@ -36,6 +37,8 @@ export function canonicalise(model: OnnxModel): Canonical {
   const substitutes = new Map<Quantity, Quantity>()
   const resolve = (value: Quantity): Quantity => substitutes.get(value) ?? value
   const keys = new Keys()
+  const twins = new Twins()
+  for (const value of network.names.values()) if (value.constant) value.constant = twins.find(value.constant)
   const operators: Operator[] = []
   for (const operator of network.operators) {
     operator.inputs = operator.inputs.map((input) => input && resolve(input))
@@ -47,7 +50,7 @@ export function canonicalise(model: OnnxModel): Canonical {
     if (operator.type === 'Constant') {
       const tensor = constantOfNode(operator)
       if (tensor) {
-        setConstant(output, tensor)
+        setConstant(output, twins.find(tensor))
         delete output.producer
         continue
       }

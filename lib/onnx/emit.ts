@@ -75,6 +75,11 @@ class Emitter {
   readonly nodes: Node[] = []
   readonly weights: Value[] = []
   readonly #checked = new WeakMap<OnnxTensor, Float32Array | Uint16Array>()
+  /** Rows cut out of a tensor. */
+  readonly #cut = new Map<string, Float32Array | Uint16Array>()
+  /** Content by what it is made of: the name of the first value that has it. */
+  readonly #owners = new Map<string, string>()
+  readonly #numbers = new Map<unknown, number>()
 
   constructor(private readonly content: boolean) {}
 
@@ -132,9 +137,29 @@ class Emitter {
   }
 
   #frozen(name: string, shape: Shape, parts: readonly TensorPart[]): Value {
-    const value: Value = { name, dtype: 'f32', shape, storage: 'frozen', parts }
+    const content = parts.map((part) => [this.#number(part.data), part.transposed, ...part.shape].join()).join('|')
+    const owner = this.#owners.get(content)
+    if (owner === undefined) this.#owners.set(content, name)
+    const shared = owner === undefined ? {} : { sharedWith: owner }
+    const value: Value = { name, dtype: 'f32', shape, storage: 'frozen', parts, ...shared }
     this.weights.push(value)
     return value
+  }
+
+  #number(content: unknown): number {
+    const number = this.#numbers.get(content) ?? this.#numbers.size
+    this.#numbers.set(content, number)
+    return number
+  }
+
+  /** The same rows of the same tensor are the same array. */
+  #rows(data: Float32Array | Uint16Array, weight: Weight): Float32Array | Uint16Array {
+    const { rows, shape, transposed } = weight
+    if (!rows) return data
+    const key = [this.#number(data), rows.start, ...shape, transposed].join()
+    const cut = this.#cut.get(key) ?? cutRows(data, weight)
+    this.#cut.set(key, cut)
+    return cut
   }
 
   #part(name: string, weight: Weight): TensorPart {
@@ -160,7 +185,7 @@ class Emitter {
       }
       this.#checked.set(tensor, data)
     }
-    return { name, shape, data: weight.rows ? cutRows(data, weight) : data, transposed }
+    return { name, shape, data: this.#rows(data, weight), transposed }
   }
 }
 

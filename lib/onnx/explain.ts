@@ -20,6 +20,8 @@ export interface ImportExplanation {
   readonly node: string | null
   readonly operator: string | null
   readonly expected: string
+  /** What the file has that cannot be lifted yet, such as `pre-LayerNorm layers`; null where it is of no known kind. */
+  readonly missing: string | null
   /** The node as it stands in the graph. */
   readonly found: string | null
   /** A line a node, a few up and down; `>` marks the node. B is the batch, S the sequence, `?` a size that is not known. */
@@ -93,6 +95,7 @@ function basics(model: OnnxModel, { code, message, details }: OnnxImportError): 
     node: typeof details.node === 'string' ? details.node : null,
     operator: typeof details.operator === 'string' ? details.operator : null,
     expected: String(details.expected ?? 'a BERT-like text encoder'),
+    missing: typeof details.missing === 'string' ? details.missing : null,
     found: null,
     graph: [],
     producer: [model.producerName, model.producerVersion].filter(Boolean).join(' ') || 'unknown',

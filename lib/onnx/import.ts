@@ -7,6 +7,7 @@ import { emitEncoder } from './emit.js'
 import { type Encoder, matchEncoder } from './fuse/encoder.js'
 import { Mismatch } from './fuse/pattern.js'
 import { inlineFunctions } from './inline.js'
+import { nameMissing } from './missing.js'
 import type { Quantity } from './network.js'
 import type { Roles } from './roles.js'
 import type { OnnxModel, OnnxNode } from './schema.js'
@@ -73,9 +74,10 @@ export interface ImportedEncoder {
  * `details.expected`), ERR_ONNX_NAN, ERR_ONNX_FORMAT
  */
 export function importEncoder(model: OnnxModel, content = true): ImportedEncoder {
+  let canonical: Canonical | undefined
   try {
     rejectOtherKinds(model)
-    const canonical = canonicalise(model)
+    canonical = canonicalise(model)
     const encoder = matchEncoder(canonical)
     const { graph, pooler, weights } = emitEncoder(encoder, content)
     const config = describe(encoder, weights, canonical.roles)
@@ -91,13 +93,13 @@ export function importEncoder(model: OnnxModel, content = true): ImportedEncoder
       anchors: anchorEncoder(canonical, encoder),
     }
   } catch (error) {
-    throw explain(error)
+    throw explain(error, canonical)
   }
 }
 
-function explain(error: unknown): unknown {
+function explain(error: unknown, canonical: Canonical | undefined): unknown {
   if (error instanceof OnnxAdaptersError) return error
-  if (error instanceof Mismatch) return fromMismatch(error)
+  if (error instanceof Mismatch) return fromMismatch(error, canonical && nameMissing(canonical, error))
   // What is left are malformed nodes: a missing input, an attribute of the wrong kind.
   const reason = error instanceof Error ? error.message : String(error)
   const message = `The ONNX graph holds a node that is not well formed (${reason}). Check it with onnx.checker, or export it again.`
@@ -109,17 +111,20 @@ function explain(error: unknown): unknown {
   )
 }
 
-function fromMismatch(mismatch: Mismatch): OnnxImportError {
+/** @param missing what the file has that cannot be lifted yet, where it has a name */
+function fromMismatch(mismatch: Mismatch, missing: string | undefined): OnnxImportError {
   const { value, expected, code } = mismatch
   const operator = value?.producer
   const node = operator?.name ?? value?.name
   const found = operator ? `node "${node}" (${operator.type})` : `value "${node ?? ''}"`
-  const advice =
-    code === 'ERR_ONNX_CAUSAL'
+  const advice = missing
+    ? `What is missing here: ${missing}. Use a BERT-like encoder without it.`
+    : code === 'ERR_ONNX_CAUSAL'
       ? 'Adapters are trained on encoders; use a BERT-like encoder.'
       : 'Export a BERT-like encoder without quantisation or graph fusion.'
   const message = `The encoder cannot be lifted at ${found}: expected ${expected}. ${advice}`
-  return new OnnxImportError(code, message, { node, operator: operator?.type, expected }, { cause: mismatch })
+  const details = { node, operator: operator?.type, expected, ...(missing ? { missing } : {}) }
+  return new OnnxImportError(code, message, details, { cause: mismatch })
 }
 
 /** Kinds of models that are recognised by a single operator or input, and deserve an error in those terms. */

@@ -9,7 +9,7 @@ import type { Entry } from './schedule.js'
 
 /** A frozen weight in the form some op wants it. */
 export interface WeightUse {
-  /** What the addon knows it by: `<value name>|<form>`. */
+  /** What the addon knows it by: `<value name>|<form>`, one name for values that share their content. */
   readonly key: string
   readonly value: Value
   readonly form: Form
@@ -60,5 +60,5 @@ export function formOf(op: string, operand: string, value: Value): Form {
 }
 
 export function weightKey(value: Value, form: Form): string {
-  return `${value.name}|${form}`
+  return `${value.sharedWith ?? value.name}|${form}`
 }

@@ -57,6 +57,8 @@ export class ModelBuilder {
   readonly tensors: OnnxTensor[] = []
   #count = 0
   #seed = 1
+  #made: string[] | undefined
+  #reused: number | undefined
 
   add(opType: string, inputs: readonly string[], attributes: Attributes = {}, domain = ''): string {
     const output = `v${this.#count++}`
@@ -85,7 +87,25 @@ export class ModelBuilder {
     return this.tensor(integers([values.length], values))
   }
 
+  /** From now on random tensors are made, and can be had again. */
+  startSharing(): void {
+    this.#made = []
+  }
+
+  /** From now on the tensors that were made since `startSharing` come again, in order. */
+  again(): void {
+    this.#reused = 0
+  }
+
   random(...dims: number[]): string {
+    const before = this.#reused === undefined ? undefined : this.#made?.[this.#reused++]
+    if (before !== undefined) return before
+    const name = this.#random(dims)
+    this.#made?.push(name)
+    return name
+  }
+
+  #random(dims: readonly number[]): string {
     const size = dims.reduce((a, b) => a * b, 1)
     return this.tensor(
       floats(
@@ -153,6 +173,8 @@ export interface TinyBertOptions {
   readonly places?: (b: ModelBuilder) => string
   /** Makes the heads side by side [B,S,C] from x, in place of all else that attention is made of. */
   readonly attention?: (b: ModelBuilder, x: string) => string
+  /** All layers have the weights of the first. */
+  readonly shared?: boolean
   /** What follows the encoder; returns the output's name. */
   readonly after?: (b: ModelBuilder, hidden: string) => string
 }
@@ -202,7 +224,9 @@ export function tinyBert(options: TinyBertOptions = {}): OnnxModel {
     const probabilities = options.softmax?.(b, scores) ?? b.add('Softmax', [scores], { axis: -1 })
     return b.add('Transpose', [b.add('MatMul', [probabilities, cut(value, [0, 2, 1, 3])])], { perm: [0, 2, 1, 3] })
   }
+  if (options.shared) b.startSharing()
   for (let i = 0; i < layers; i++) {
+    if (options.shared && i > 0) b.again()
     const merged = options.attention?.(b, x) ?? b.add('Reshape', [attend(x), merge])
     const output = b.linear(merged, hidden, hidden)
     const middle = b.layerNorm(b.add('Add', [output, x]), hidden)
