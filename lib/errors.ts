@@ -49,3 +49,9 @@ export class TrainError extends OnnxAdaptersError {}
 
 /** Files of a run: `ERR_RUN_*`. */
 export class RunError extends OnnxAdaptersError {}
+
+/** Taking a run elsewhere: `ERR_EXPORT_*`; `details.run`, `details.file`. */
+export class ExportError extends OnnxAdaptersError {}
+
+/** Files of other libraries, coming in or going out: `ERR_TORCH_FILE`, `ERR_INTEROP_*`; `details.file`, `details.key`. */
+export class InteropError extends OnnxAdaptersError {}

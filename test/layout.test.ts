@@ -39,7 +39,7 @@ function stage(file: string): string {
 const compiler = ['onnx', 'adapters', 'heads', 'autodiff', 'plan']
 const base = ['errors', 'kinds', 'options', 'table', 'ir', 'ops']
 const data = ['data', 'metrics', 'formats']
-const outer = ['backbone', 'bench', 'export', 'predict', 'serve', 'report']
+const outer = ['backbone', 'bench', 'export', 'import', 'predict', 'serve', 'report']
 
 /** What each stage may import besides itself. */
 const allowed: Readonly<Record<string, readonly string[]>> = {

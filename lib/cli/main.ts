@@ -5,8 +5,10 @@ import { benchCommand } from './bench.js'
 import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
+import { exportCommand } from './export.js'
 import { fetchCommand } from './fetch.js'
 import { describeUnknown, flagsOf } from './flags.js'
+import { importCommand } from './import.js'
 import { inspectCommand } from './inspect.js'
 import { nameOptionsBy, reportError, watchStreams, type CommonOptions } from './io.js'
 import { predictCommand } from './predict.js'
@@ -21,6 +23,8 @@ const commands = [
   evaluateCommand,
   predictCommand,
   benchCommand,
+  exportCommand,
+  importCommand,
 ]
 
 function program(): Command {

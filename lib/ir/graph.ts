@@ -16,9 +16,10 @@ export type DType = 'f32' | 'i32'
  * - `input`: handed in with each batch (ids, types, cu, labels).
  * - `frozen`: backbone weights, prepacked once and shared by sessions.
  * - `parameter`: trained, in the flat parameter buffer; `gradient`, `moment1`, `moment2` mirror it.
+ * - `task`: a frozen weight of the task that a row belongs to, where rows of several tasks make one batch.
  * - `activation`: in the planned arena, defined within one run only.
  */
-export type Storage = 'input' | 'frozen' | 'parameter' | 'gradient' | 'moment1' | 'moment2' | 'activation'
+export type Storage = 'input' | 'frozen' | 'parameter' | 'gradient' | 'moment1' | 'moment2' | 'activation' | 'task'
 
 /**
  * Rows of a weight as the model file holds them. A weight is the concatenation of its parts along axis 0

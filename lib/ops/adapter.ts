@@ -6,13 +6,22 @@ import { elements, match, touched, wanted } from './shapes.js'
  * A bottleneck adapter with the residual and LayerNorm that follow it (Houlsby et al. 2019 §2.1):
  * a = dropout(x); z = a·down_wᵀ + down_b; s = a + act(z)·up_wᵀ + up_b + residual; y = LN(s).
  * x is the dense output (bias included), x, residual, y, xhat f32[T,C]; down_w f32[M,C], up_w f32[C,M]; z f32[T,M].
- * Saves xhat, rstd f32[T] and z. Weights stay raw rows even where frozen: the kernel packs these few itself.
+ * Saves xhat, rstd f32[T] and z.
  */
 export const adapter = defineOp({
   name: 'adapter',
   code: 12,
   outputs: { y: {}, xhat: { optional: true }, rstd: { optional: true }, z: { optional: true } },
-  inputs: { x: {}, residual: {}, down_w: {}, down_b: {}, up_w: {}, up_b: {}, gamma: {}, beta: {} },
+  inputs: {
+    x: {},
+    residual: {},
+    down_w: { form: 'packed' },
+    down_b: {},
+    up_w: { form: 'packed' },
+    up_b: {},
+    gamma: {},
+    beta: {},
+  },
   attributes: { activation: activations, epsilon: 'f32', dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('adapter', shapes, {

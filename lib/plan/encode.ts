@@ -19,6 +19,7 @@ const storages: Readonly<Record<Storage, number>> = {
   moment1: 4,
   moment2: 5,
   activation: 6,
+  task: 7,
 }
 const dtypes: Readonly<Record<DType, number>> = { f32: 0, i32: 1 }
 export const formNumbers: Readonly<Record<Form, number>> = { raw: 0, packed: 1, packedTransposed: 2 }
@@ -70,7 +71,8 @@ class BufferTable {
     writer.words(storages[value.storage], dtypes[value.dtype], formNumbers[form], value.shape.length)
     for (let i = 0; i < maximumRank; i++) writer.words(...dimWords(value.shape[i] ?? 0))
     writer.long(this.#offset(value, arena))
-    if (value.storage === 'frozen') writer.words(...this.strings.add(weightKey(value, form)))
+    if (value.storage === 'frozen' || value.storage === 'task')
+      writer.words(...this.strings.add(weightKey(value, form)))
     else writer.words(0, 0)
     return this.count++
   }
@@ -87,6 +89,7 @@ class BufferTable {
       case 'input':
         return known(batchInputs.includes(value.name) ? batchInputs.indexOf(value.name) : undefined, value)
       case 'frozen':
+      case 'task':
         return 0
       default:
         return value.storage satisfies never

@@ -2,11 +2,11 @@ import { DeviceError, OnnxAdaptersError } from '../errors.js'
 import type { Capacity } from '../plan/arena.js'
 import { encode } from '../plan/encode.js'
 import type { ParameterLayout } from '../plan/layout.js'
-import { planProgram, weightUses, type Plan } from '../plan/plan.js'
+import { planProgram, weightUses, type Plan, type WeightUse } from '../plan/plan.js'
 import type { Entry } from '../plan/schedule.js'
 import { addon } from './binding.js'
-import type { NativeBatch, NativeMemory, NativeRunResult, NativeSession, Slot } from './native-types.js'
-import type { WeightPool } from './weights.js'
+import type { NativeBatch, NativeMemory, NativeRunResult, NativeSession, ProductShape, Slot } from './native-types.js'
+import { weightEntry, type WeightPool } from './weights.js'
 
 export interface SessionOptions {
   readonly entries: readonly Entry[]
@@ -114,10 +114,31 @@ export class Session {
     return updated
   }
 
+  /**
+   * Weights of one more task, with the keys of `weightUses(entries, 'task')`: the number that batches name it by. Takes
+   * its turn among the other calls. @throws {DeviceError} ERR_WEIGHTS, ERR_PROGRAM, ERR_MEMORY, ERR_DISPOSED
+   */
+  async addTask(uses: readonly WeightUse[]): Promise<number> {
+    this.#checkUsable()
+    return atCallSite(() => this.#native.addTask(uses.map(weightEntry)))
+  }
+
+  /** Frees a task's weights, behind the runs before it. @throws {DeviceError} ERR_OPTION, ERR_DISPOSED */
+  async removeTask(task: number): Promise<void> {
+    this.#checkUsable()
+    return atCallSite(() => this.#native.removeTask(task))
+  }
+
   /** Floating-point operations a second that the session's threads can do: see `NativeSession.measureRoof`. */
   async measureRoof(milliseconds: number): Promise<number> {
     this.#checkUsable()
     return atCallSite(() => this.#native.measureRoof(milliseconds))
+  }
+
+  /** The same for matrix products of one shape: see `NativeSession.measureProduct`. */
+  async measureProduct(product: ProductShape, milliseconds: number): Promise<number> {
+    this.#checkUsable()
+    return atCallSite(() => this.#native.measureProduct(product, milliseconds))
   }
 
   memory(): NativeMemory {

@@ -1,4 +1,4 @@
-// Element types of a program's buffers, and the conversion from half precision that frozen weights may need.
+// Element types of a program's buffers, and the conversions that frozen weights may need.
 #pragma once
 
 #include <bit>
@@ -19,5 +19,14 @@ inline float half_to_float(uint16_t half) {
   if (magnitude >= 0x7c00u << 13) return std::bit_cast<float>(sign | magnitude | 0x7f800000u);
   return std::bit_cast<float>(std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f) | sign);
 }
+
+// f32 to bf16 bits, rounded to the nearest, ties to even. Every NaN becomes 0x7fff, which is what GPUs make of it.
+inline uint16_t float_to_bf16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
+  return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);  // may carry into infinity, as it should
+}
+
+inline float bf16_to_float(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
 }  // namespace oa

@@ -39,6 +39,7 @@ class BatchReader {
     batch.types = integers("types", false, batch.types_count);
     batch.cu = integers("cu", true, batch.cu_count);
     read_labels(batch);
+    read_groups(batch);
     batch.learning_rate = static_cast<float>(number("learningRate").value_or(0));
     if (const auto step = number("step")) {
       if (!(*step >= 0 && *step < 4294967295.0 && std::floor(*step) == *step)) wrong_field("step", "a whole number");
@@ -79,6 +80,13 @@ class BatchReader {
       wrong_field("labels", "an Int32Array or Float32Array");
     }
     if (!batch.labels) batch.labels = kEmpty;
+  }
+
+  void read_groups(Batch& batch) {
+    int64_t ends = 0;
+    batch.tasks = integers("tasks", false, batch.groups);
+    batch.task_ends = integers("taskEnds", false, ends);
+    if (ends != batch.groups) wrong_field("taskEnds", "as many elements as tasks has");
   }
 
   std::optional<double> number(const char* field) {

@@ -268,8 +268,8 @@ void weights_part(Stream& stream, const AdapterBackwardCall& ad, const BackwardS
   Product down{ad.d_down_w, scratch.dz, a, m, c, ad.rows};
   Product up{ad.d_up_w, scratch.ds, scratch.hidden, c, m, ad.rows};
   down.transpose_a = up.transpose_a = true;
-  if (down.c) stream.multiply(down);
-  if (up.c) stream.multiply(up);
+  if (down.c.data) stream.multiply(down);
+  if (up.c.data) stream.multiply(up);
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ enum class Storage : uint32_t {
   gradient = 3,
   moment1 = 4,
   moment2 = 5,
-  activation = 6
+  activation = 6,
+  task = 7  // a frozen weight of the task that a row belongs to: see runtime/task_groups.h
 };
 
 // How a frozen weight is held. `packed`: panels of W for y = x Wᵀ; `packed_transposed`: panels for dx = dy W.

@@ -52,6 +52,7 @@ std::string gpu_problem(int index, int count) {
 int count_gpus(std::string& problem) {
   int count = 0;
   problem = driver_problem();
+  if (problem.empty()) problem = cuda::loss();
   if (!problem.empty()) return 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   cudaGetLastError();
@@ -70,9 +71,14 @@ std::string problem_of(int index) {
   return problem;
 }
 
+std::string gpu_name(int index) { return "cuda:" + std::to_string(index); }
+
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(int index) : index_(index), name_("cuda:" + std::to_string(index)) {}
+  CudaDevice(int index, DevicePrecision precision)
+      : index_(index),
+        name_(gpu_name(index) + (precision == DevicePrecision::tf32 ? "/tf32" : "")),
+        products_(precision == DevicePrecision::tf32 ? cuda::Precision::tf32 : cuda::Precision::fp32) {}
 
   std::string_view name() const override { return name_; }
   const OpFunctions* table() const override { return cuda::cuda_table(); }
@@ -87,7 +93,7 @@ class CudaDevice final : public Device {
       cudaGetLastError();
       throw Error("ERR_MEMORY",
                   "the GPU has no room for the " + std::to_string((bytes >> 20) + 1) + " MiB of " + what +
-                      "; use a smaller batch or a smaller maximal length, or free memory on it",
+                      cuda::memory_advice(what),
                   {{"bytes", std::to_string(bytes)}, {"what", what}});
     }
     check(status, what);
@@ -108,7 +114,7 @@ class CudaDevice final : public Device {
     if (bytes > 0) check(cudaMemset(device, byte, bytes), "filling memory");
   }
   std::unique_ptr<Queue> make_queue(const Program& program, int) const override {
-    return std::make_unique<CudaQueue>(index_, cuda::Precision::fp32, program);
+    return std::make_unique<CudaQueue>(index_, products_, program);
   }
 
  private:
@@ -117,6 +123,7 @@ class CudaDevice final : public Device {
 
   int index_;
   std::string name_;
+  cuda::Precision products_;  // of two f32 matrices
 };
 
 }  // namespace
@@ -131,13 +138,16 @@ CudaDescription describe_cuda() {
   }
   if (description.reason.empty()) description.reason = problem_of(0);
   description.ok = description.reason.empty();
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) description.driver = version_text(driver);
+  if (description.ok) description.cublaslt = cuda::cublaslt_version();
   return description;
 }
 
-std::shared_ptr<const Device> cuda_device(int index) {
+std::shared_ptr<const Device> cuda_device(int index, DevicePrecision precision) {
   const std::string problem = problem_of(index);
-  if (!problem.empty()) throw Error("ERR_DEVICE", problem, {{"device", "cuda:" + std::to_string(index)}});
-  return std::make_shared<CudaDevice>(index);
+  if (!problem.empty()) throw Error("ERR_DEVICE", problem, {{"device", gpu_name(index)}});
+  return std::make_shared<CudaDevice>(index, precision);
 }
 
 }  // namespace oa

@@ -34,6 +34,19 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
+// Memory of the device that is measured with.
+class Scrap {
+ public:
+  explicit Scrap(size_t bytes) { check(cudaMalloc(&data_, bytes), "measuring products"); }
+  ~Scrap() { cudaFree(data_); }
+  Scrap(const Scrap&) = delete;
+  Scrap& operator=(const Scrap&) = delete;
+  void* data() const { return data_; }
+
+ private:
+  void* data_ = nullptr;
+};
+
 // Elements behind the batch's own are set to what belongs to no sequence.
 template <class T>
 void copy_padded(char* target, const void* source, int64_t count, int64_t padded, T filler) {
@@ -128,6 +141,10 @@ cudaGraphExec_t CudaQueue::capture(const BoundOps& ops) {
 }
 
 void CudaQueue::run(const BoundOps& ops) {
+  if (!ops.replayable) {
+    for (size_t i = 0; i < ops.calls.size(); ++i) ops.functions[i]->run(ops.calls[i]);
+    return stream_.wait();
+  }
   if (graphs_.size() >= kMostGraphs) drop_graphs();
   cudaGraphExec_t& graph = graphs_[{ops.calls.data(), ops.calls.size(), step_.tokens, step_.sequences}];
   if (!graph) graph = capture(ops);
@@ -175,6 +192,41 @@ double CudaQueue::measure_roof(double milliseconds) {
       size *= 2;
     else
       best = std::max(best, 2.0 * static_cast<double>(size * size * size) / taken * 1e3);
+  }
+  return best;
+}
+
+// Back to back in windows that are long against their launches.
+double CudaQueue::measure_product(const ProductShape& shape, double milliseconds) {
+  constexpr double kWindow = 2;  // ms
+  constexpr int kMost = 4096;
+  const auto [rows, columns, depth, transpose_a, transpose_b] = shape;
+  const auto floats = static_cast<size_t>(rows * depth + depth * columns + rows * columns);
+  const Scrap memory(sizeof(float) * floats);
+  float* const a = static_cast<float*>(memory.data());
+  cuda::Product product;
+  product.a = a;
+  product.b = a + rows * depth;
+  product.c = a + rows * depth + depth * columns;
+  product.rows = rows;
+  product.columns = columns;
+  product.depth = depth;
+  product.transpose_a = transpose_a;
+  product.transpose_b = transpose_b;
+  stream_.fill(memory.data(), 0x3d, sizeof(float) * floats);  // as above
+  double best = 0, spent = 0;
+  for (int count = 1; best == 0 || spent < milliseconds;) {
+    Event start, end;
+    start.record(stream_.handle());
+    for (int i = 0; i < count; ++i) stream_.multiply(product);
+    end.record(stream_.handle());
+    stream_.wait();
+    const double taken = std::max(end.milliseconds_since(start), 1e-6);
+    spent += taken;
+    if (taken < kWindow && count < kMost && spent < milliseconds)
+      count *= 2;
+    else
+      best = std::max(best, 2e3 * static_cast<double>(rows * columns * depth) * count / taken);
   }
   return best;
 }

@@ -23,6 +23,7 @@ class CudaQueue final : public Queue {
   void run(const BoundOps& ops) override;
   void run_timed(const BoundOps& ops, std::span<double> milliseconds) override;
   double measure_roof(double milliseconds) override;
+  double measure_product(const ProductShape& shape, double milliseconds) override;
 
  private:
   using GraphKey = std::tuple<const Call*, size_t, int64_t, int64_t>;  // the ops, T, B

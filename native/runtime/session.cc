@@ -51,7 +51,27 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
   plan->scratch = device().allocate(static_cast<size_t>(scratch), "the scratch memory of the ops");
   plan->executor->set_scratch(plan->scratch->data());
   if (options_.timing) plan->executor->enable_timing();
+  for (size_t i = 0; i < tasks_.size(); ++i) plan->executor->set_task(i, tasks_[i].get());
   return plan;
+}
+
+size_t Session::add_task(std::span<const WeightEntry> entries) {
+  const auto weights = std::make_shared<Weights>(weights_->shared_device());
+  weights->load(entries, 1);  // a task is small: a thread more would take longer to start
+  const auto free = std::find(tasks_.begin(), tasks_.end(), nullptr);
+  const auto number = static_cast<size_t>(free - tasks_.begin());
+  plan_->executor->set_task(number, weights.get());
+  if (number == tasks_.size()) tasks_.emplace_back();
+  tasks_[number] = weights;
+  return number;
+}
+
+void Session::remove_task(size_t number) {
+  if (number >= tasks_.size() || !tasks_[number]) {
+    throw Error("ERR_OPTION", "the session has no task " + std::to_string(number), {{"option", "task"}});
+  }
+  plan_->executor->set_task(number, nullptr);
+  tasks_[number] = nullptr;
 }
 
 void Session::replan(std::span<const std::byte> bytes) {
@@ -121,6 +141,7 @@ MemoryReport Session::memory() const {
   for (const auto& slot : slots_) report.parameters += slot ? static_cast<int64_t>(slot->bytes()) : 0;
   report.activations = static_cast<int64_t>(plan_->activations->bytes());
   report.scratch = static_cast<int64_t>(plan_->scratch->bytes());
+  for (const auto& task : tasks_) report.tasks += task ? task->bytes() : 0;
   report.frozen = weights_->bytes();
   return report;
 }

@@ -56,6 +56,8 @@ void check_input(const Buffer& buffer, const std::string& name) {
   if (!good) fail(name + " is an input of the wrong type: " + dtype_name(buffer.dtype) + shape_text(buffer));
 }
 
+bool is_weight(const Buffer& buffer) { return buffer.storage == Storage::frozen || buffer.storage == Storage::task; }
+
 // What an activation takes up, with its guard where the program has guards.
 int64_t guarded_bytes(const Program& program, int64_t elements) {
   const int64_t bytes = elements * 4;
@@ -65,12 +67,13 @@ int64_t guarded_bytes(const Program& program, int64_t elements) {
 void check_buffer(const Program& program, const Buffer& buffer, size_t index) {
   const std::string name = "buffer " + std::to_string(index);
   const int64_t elements = checked_elements(program, buffer, name);
-  if (buffer.form != Form::raw && (buffer.storage != Storage::frozen || buffer.rank != 2)) {
+  if (buffer.form != Form::raw && (!is_weight(buffer) || buffer.rank != 2)) {
     fail(name + " is packed, but no frozen matrix");
   }
   switch (buffer.storage) {
     case Storage::input: return check_input(buffer, name);
     case Storage::frozen:
+    case Storage::task:
       if (buffer.dtype != DType::f32 || buffer.key.empty() || buffer.rank < 1)
         fail(name + " is no valid frozen weight");
       for (int32_t i = 0; i < buffer.rank; ++i) {
@@ -125,9 +128,7 @@ Range range_of(const Program& program, const Buffer& buffer) {
   return {buffer.storage, begin, begin + bytes};
 }
 
-bool is_written_safely(const Buffer& buffer) {
-  return buffer.storage != Storage::input && buffer.storage != Storage::frozen;
-}
+bool is_written_safely(const Buffer& buffer) { return buffer.storage != Storage::input && !is_weight(buffer); }
 
 // Ops that read an element before they write the one in its place, so an output may be exactly an input.
 bool works_in_place(const OpInfo& info) { return info.name == "add" || info.name == "mul" || info.name == "dropout"; }
@@ -241,19 +242,22 @@ void validate(const Program& program) {
 
 void validate(const Program& program, const Weights& weights) {
   for (const Buffer& buffer : program.buffers) {
-    if (buffer.storage != Storage::frozen) continue;
-    const Error::Details details = {{"key", buffer.key}};
-    const Weight* weight = weights.find(buffer.key);
-    if (!weight) fail("the program needs the weight \"" + buffer.key + "\", which is not loaded", details);
-    const int64_t columns = buffer.rank == 1 ? 1 : buffer.elements(0, 0) / std::max<int64_t>(1, buffer.dims[0].value);
-    if (weight->form != buffer.form || weight->rows != buffer.dims[0].value || weight->columns != columns) {
-      fail("the weight \"" + buffer.key + "\" has the shape " + weight_shape(weight->rows, weight->columns) +
-               " and form " + std::to_string(static_cast<int>(weight->form)) + "; the program expects " +
-               weight_shape(buffer.dims[0].value, columns) + " and form " +
-               std::to_string(static_cast<int>(buffer.form)),
-           details);
-    }
+    if (buffer.storage == Storage::frozen) find_weight(buffer, weights);
   }
+}
+
+const Weight& find_weight(const Buffer& buffer, const Weights& weights) {
+  const Error::Details details = {{"key", buffer.key}};
+  const Weight* weight = weights.find(buffer.key);
+  if (!weight) fail("the program needs the weight \"" + buffer.key + "\", which is not loaded", details);
+  const int64_t columns = buffer.rank == 1 ? 1 : buffer.elements(0, 0) / std::max<int64_t>(1, buffer.dims[0].value);
+  if (weight->form != buffer.form || weight->rows != buffer.dims[0].value || weight->columns != columns) {
+    fail("the weight \"" + buffer.key + "\" has the shape " + weight_shape(weight->rows, weight->columns) +
+             " and form " + std::to_string(static_cast<int>(weight->form)) + "; the program expects " +
+             weight_shape(buffer.dims[0].value, columns) + " and form " + std::to_string(static_cast<int>(buffer.form)),
+         details);
+  }
+  return *weight;
 }
 
 }  // namespace oa

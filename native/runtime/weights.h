@@ -48,6 +48,7 @@ class Weights {
   explicit Weights(std::shared_ptr<const Device> device) : device_(std::move(device)) {}
 
   const Device& device() const { return *device_; }
+  std::shared_ptr<const Device> shared_device() const { return device_; }
 
   // Copies, widens and packs on `threads` threads. All or nothing: throws ERR_WEIGHTS naming the key when an entry is
   // malformed or already there, ERR_MEMORY. The parts are read during the call only.

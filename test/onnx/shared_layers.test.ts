@@ -15,7 +15,7 @@ function compiled(encoder: Parameters<typeof compileModel>[0]) {
 }
 
 test('shared weights are held once, adapters and LayerNorms for each layer', (t) => {
-  const [shared, plain] = [tinyBert({ shared: true }), tinyBert()].map(importEncoder)
+  const [shared, plain] = [tinyBert({ shared: true }), tinyBert()].map((model) => importEncoder(model))
   t.is(shared!.config.architecture, 'albert')
   t.true(shared!.config.parameters < plain!.config.parameters)
   const keys = (encoder: typeof shared) => weightUses(compiled(encoder!).entries).map(({ key }) => key)

@@ -9,7 +9,7 @@ import { type Embedding, matchEmbedding } from './embedding.js'
 import { type Grid, matchMergedHeads } from './heads.js'
 import { type LayerNorm, matchLayerNorm } from './layer_norm.js'
 import { type Linear, matchLinear, skipRowViews, withBias } from './linear.js'
-import { Mismatch, addends } from './pattern.js'
+import { Mismatch, addends, maker, operandOrders } from './pattern.js'
 import { matchPooler } from './pooler.js'
 import { matchVector } from './weight.js'
 
@@ -17,11 +17,24 @@ import { matchVector } from './weight.js'
 export interface Layer {
   readonly attention: Attention
   readonly output: Linear
+  readonly attentionResidual: ResidualPlace
   readonly attentionNorm: LayerNorm
   readonly up: Linear
   readonly activation: Activation
   readonly down: Linear
+  readonly outputResidual: ResidualPlace
   readonly outputNorm: LayerNorm
+}
+
+/** Where the end of a sub-layer, dense(...) + skip, is in the graph. */
+export interface ResidualPlace {
+  /** What the skip is added to, where that is one value. */
+  readonly dense?: Quantity
+  /** The dense layer, and its bias where that is added elsewhere in the sum. */
+  readonly product: Quantity
+  readonly bias?: Quantity
+  readonly skip: Quantity
+  readonly sum: Quantity
 }
 
 export interface Encoder {
@@ -32,7 +45,8 @@ export interface Encoder {
   readonly layers: readonly Layer[]
   /** The last layer's output in the graph. */
   readonly hidden: Quantity
-  readonly pooler?: Linear
+  /** With the value that it makes. */
+  readonly pooler?: Linear & { readonly y: Quantity }
 }
 
 /** What is known to be the output of so many layers. */
@@ -100,9 +114,11 @@ function liftStage(
   const layer: Layer = {
     attention,
     output: inner.dense,
+    attentionResidual: inner.place,
     attentionNorm: middle,
     ...ffn,
     down: residual.dense,
+    outputResidual: residual.place,
     outputNorm: norm,
   }
   checkWidths(layer, norm.x)
@@ -128,16 +144,26 @@ function projectedStage(value: Quantity, stages: ReadonlyMap<Quantity, Stage>): 
 }
 
 /** A dense layer and what it is added to, with the dense layer's bias anywhere in the sum. */
-function splitResidual(sum: Quantity): { dense: Linear; skip: Quantity } | undefined {
-  const items = addends(skipRowViews(sum), (x) => isStream(x)).map(skipRowViews)
-  const streams = items.filter(isStream)
-  const biases = items.flatMap((item) => matchVector(item) ?? [])
-  const rest = items.filter((item) => !streams.includes(item) && !matchVector(item))
-  const [skip] = streams
-  const product = rest.length === 1 ? matchLinear(rest[0]!) : undefined
-  if (!skip || streams.length !== 1 || !product || biases.length > 1) return undefined
-  const dense = biases[0] ? withBias(product, biases[0]) : product
-  return dense && { dense, skip }
+function splitResidual(x: Quantity): { dense: Linear; skip: Quantity; place: ResidualPlace } | undefined {
+  const sum = skipRowViews(x)
+  const items = addends(sum, isStream).map((value) => ({ value, rows: skipRowViews(value) }))
+  const streams = items.filter(({ rows }) => isStream(rows))
+  const vectors = items.filter(({ rows }) => matchVector(rows))
+  const rest = items.filter((item) => !streams.includes(item) && !vectors.includes(item))
+  const [stream] = streams
+  const [vector] = vectors
+  const product = rest.length === 1 ? matchLinear(rest[0]!.rows) : undefined
+  if (!stream || streams.length !== 1 || !product || vectors.length > 1) return undefined
+  const dense = vector ? withBias(product, matchVector(vector.rows)!) : product
+  const whole = operandOrders(maker(sum, 'Add')).find(([, other]) => skipRowViews(other) === stream.rows)
+  const place: ResidualPlace = {
+    ...(whole ? { dense: whole[0] } : {}),
+    product: rest[0]!.value,
+    ...(vector ? { bias: vector.value } : {}),
+    skip: whole?.[1] ?? stream.value,
+    sum,
+  }
+  return dense && { dense, skip: stream.rows, place }
 }
 
 /** The output of a LayerNorm, or projected embeddings. */

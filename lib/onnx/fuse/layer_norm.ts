@@ -9,32 +9,45 @@ export interface LayerNorm {
   readonly gamma: Weight
   readonly beta: Weight
   readonly epsilon: number
+  /** Where it is in the graph. */
+  readonly place: LayerNormPlace
+}
+
+export interface LayerNormPlace {
+  readonly y: Quantity
+  /** The operands that gamma and beta are. */
+  readonly scale: Quantity
+  readonly shift: Quantity
+  /** What beta is added to, where the formula is spelt out. */
+  readonly product?: Quantity
 }
 
 /** The LayerNormalization operator, or the formula spelt out in basic operators. */
 export function matchLayerNorm(value: Quantity): LayerNorm | undefined {
   const operator = maker(value, 'LayerNormalization')
-  if (operator) return fromOperator(operator)
+  if (operator) return fromOperator(operator, value)
   for (const [product, shift] of operandOrders(maker(value, 'Add'))) {
     const beta = matchVector(shift)
     const norm = beta && matchScaled(product)
-    if (norm && norm.gamma.shape[0] === beta.shape[0]) return { ...norm, beta }
+    if (!norm || norm.gamma.shape[0] !== beta.shape[0]) continue
+    const { scale, ...rest } = norm
+    return { ...rest, beta, place: { y: value, scale, shift, product } }
   }
   return undefined
 }
 
-function fromOperator(operator: Operator): LayerNorm | undefined {
+function fromOperator(operator: Operator, y: Quantity): LayerNorm | undefined {
   const [x, scale, shift] = operator.inputs
   const gamma = matchVector(scale)
   const beta = matchVector(shift)
   const axis = intAttribute(operator, 'axis', -1)
   const rank = shapeOf(x)?.length
-  if (!x || !gamma || !beta || (axis !== -1 && axis + 1 !== rank)) return undefined
-  return { x, gamma, beta, epsilon: floatAttribute(operator, 'epsilon', 1e-5) }
+  if (!x || !scale || !shift || !gamma || !beta || (axis !== -1 && axis + 1 !== rank)) return undefined
+  return { x, gamma, beta, epsilon: floatAttribute(operator, 'epsilon', 1e-5), place: { y, scale, shift } }
 }
 
 /** (x - mean(x)) · gamma · (mean((x - mean(x))²) + epsilon)^(-1/2), its factors in any order. */
-function matchScaled(value: Quantity): Omit<LayerNorm, 'beta'> | undefined {
+function matchScaled(value: Quantity): (Omit<LayerNorm, 'beta' | 'place'> & { readonly scale: Quantity }) | undefined {
   const { constant, powers: factors } = powers(value)
   const plain = factors.filter(({ exponent }) => exponent === 1).map((factor) => factor.value)
   const root = factors.find(({ exponent }) => exponent === -0.5)
@@ -45,7 +58,7 @@ function matchScaled(value: Quantity): Omit<LayerNorm, 'beta'> | undefined {
   for (const [centred, scale] of [plain, [...plain].reverse()] as [Quantity, Quantity][]) {
     const gamma = matchVector(scale)
     const x = gamma && centredOf(centred)
-    if (x && isSquareOfCentred(square, x)) return { x, gamma, epsilon: sum.scalar }
+    if (x && isSquareOfCentred(square, x)) return { x, gamma, epsilon: sum.scalar, scale }
   }
   return undefined
 }

@@ -1,0 +1,20 @@
+import { adapterBert } from './adapter_bert.js'
+import { adapterhub } from './adapterhub.js'
+import { onnxAdapter, onnxInputs } from './inputs.js'
+import { onnx } from './onnx.js'
+import type { ExportTarget } from './target.js'
+import { peft } from './peft.js'
+import { transformersJs } from './transformers_js.js'
+
+/** Every target by its name. */
+export const exportTargets: readonly ExportTarget[] = [
+  onnx,
+  onnxInputs,
+  onnxAdapter,
+  transformersJs,
+  adapterhub,
+  adapterBert,
+  peft,
+]
+
+export const exportTargetNames: readonly string[] = exportTargets.map(({ name }) => name)

@@ -1,0 +1,64 @@
+/** A reader against thousands of damaged files: it reads or refuses them, quickly, and takes no memory that it need not. */
+import type { ExecutionContext } from 'ava'
+import { OnnxAdaptersError } from '../../lib/errors.js'
+import { mutate } from './mutate_bytes.js'
+
+/** Mutants per reader in an ordinary test; ONNX_ADAPTERS_FUZZ asks for another number. */
+const usualCount = 3000
+
+/** A file of a few hundred kB is read in some milliseconds: this is a hang, or nearly one. */
+const longest = 2000
+
+/** Node's own pool of small buffers, which grows now and then. */
+const bufferAllowance = 64 * 2 ** 10
+
+/** What JavaScript's own objects may take beside four times the file: garbage that waits to be collected is among it. */
+const heapAllowance = 16 * 2 ** 20
+
+export interface Fuzz {
+  /** Whole files that the reader takes. */
+  readonly samples: readonly Uint8Array[]
+  /** Reads all that there is in a file. */
+  readonly read: (bytes: Uint8Array) => unknown
+  /** Codes of errors by which it may refuse a file. */
+  readonly codes: readonly string[]
+  readonly seed?: number
+  /** Makes the file of a mutant: puts it where a checksum would else give it away. @default the mutant is the file */
+  readonly wrap?: (mutant: Uint8Array) => Uint8Array
+}
+
+/** @returns how many mutants were read and how many refused */
+export function fuzz(
+  t: ExecutionContext,
+  { samples, read, codes, seed = 1, wrap = (mutant) => mutant }: Fuzz,
+): { read: number; refused: number } {
+  t.timeout(3_600_000)
+  for (const [i, sample] of samples.entries()) t.notThrows(() => read(wrap(sample)), `sample ${i}`)
+  const counts = { read: 0, refused: 0 }
+  const count = Number(process.env['ONNX_ADAPTERS_FUZZ'] ?? usualCount)
+  for (const { bytes: mutant, what } of mutate(samples, count, seed)) {
+    const bytes = wrap(mutant)
+    const before = process.memoryUsage()
+    const started = performance.now()
+    let result: unknown
+    try {
+      result = read(bytes)
+      counts.read++
+    } catch (error) {
+      const known = error instanceof OnnxAdaptersError && codes.includes(error.code)
+      if (!known) t.fail(`${what}: ${error instanceof Error ? error.stack : String(error)}`)
+      counts.refused++
+    }
+    const spent = performance.now() - started
+    const after = process.memoryUsage()
+    const grown = after.arrayBuffers - before.arrayBuffers
+    const heap = after.heapUsed - before.heapUsed
+    if (spent > longest) t.fail(`${what}: took ${Math.round(spent)} ms`)
+    if (grown > 4 * bytes.length + bufferAllowance)
+      t.fail(`${what}: ${grown} bytes of buffers for a file of ${bytes.length}`)
+    if (heap > 4 * bytes.length + heapAllowance) t.fail(`${what}: ${heap} bytes for a file of ${bytes.length}`)
+    // Kept until memory has been looked at.
+    void result
+  }
+  return counts
+}
