@@ -9,9 +9,7 @@ import { buildFolder, root } from './native.mjs'
 import { countAva, finish, need, runTests } from './tally.mjs'
 
 const folder = join(buildFolder, 'interop')
-const python = ['adapters==1.3.0', 'peft==0.21.2', 'onnx']
-// Wheels without CUDA are a tenth of the size; where that index cannot be reached, any torch does.
-const torchIndex = ['--extra-index-url', 'https://download.pytorch.org/whl/cpu']
+const python = ['torch', 'adapters==1.3.0', 'peft==0.21.2', 'onnx']
 const library = '@huggingface/transformers@4'
 
 /** @returns true where it worked */
@@ -29,11 +27,6 @@ function installPython() {
   if (!existsSync(interpreter) && !run('making a Python environment', 'python3', ['-m', 'venv', environment]))
     return undefined
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check']
-  const hasTorch = spawnSync(interpreter, ['-c', 'import torch']).status === 0
-  const torch = () =>
-    run('installing torch for CPUs', interpreter, [...pip, 'torch', ...torchIndex]) ||
-    run('installing torch', interpreter, [...pip, 'torch'])
-  if (!hasTorch && !torch()) return undefined
   return run(`installing ${python.join(', ')}`, interpreter, [...pip, ...python]) ? interpreter : undefined
 }
 

@@ -60,7 +60,10 @@ async function runFuzz() {
   const environment = { ONNX_ADAPTERS_FUZZ: process.env.ONNX_ADAPTERS_FUZZ ?? '1000000' }
   const readers = ['onnx/fuzz', 'formats/safetensors_fuzz', 'formats/torch_file']
   const files = readers.map((name) => join('dist-test', 'test', `${name}.test.js`))
-  await runTests(process.execPath, [ava, '--timeout=3h', '--match', 'damaged*', ...files], { count: countAva, environment })
+  await runTests(process.execPath, [ava, '--timeout=3h', '--match', 'damaged*', ...files], {
+    count: countAva,
+    environment,
+  })
 }
 
 async function runPackageTests() {
