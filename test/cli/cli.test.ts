@@ -56,7 +56,7 @@ test('wrong usage is exit 2, help is 0', async (t) => {
   }
   t.regex(
     (await cli(['doctor', '--threads', '1'])).stderr,
-    /'--threads' belongs to train, evaluate, predict, bench, not/,
+    /'--threads' belongs to train, evaluate, predict, bench, export, import, not/,
   )
 })
 
