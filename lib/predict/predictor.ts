@@ -1,4 +1,5 @@
 import { basename, resolve } from 'node:path'
+import type { Backbone } from '../backbone/backbone.js'
 import { checkPairs, encodeExamples, outputsByExample } from '../data/dataset.js'
 import {
   describePlace,
@@ -79,11 +80,13 @@ export class Predictor {
   readonly #options: PredictorOptions
   readonly #batcher: Batcher
   readonly #runs = new Map<string, Resident>()
+  /** The first run's; every other run must be of it too. */
+  #backbone: Backbone | undefined
   /** By what tasks must have in common. */
   readonly #models = new Map<string, SharedModel>()
   readonly #calls = new Set<Promise<unknown>>()
-  /** Settles, and never rejects, with the last `add` so far. */
-  #adding: Promise<unknown> = Promise.resolve()
+  /** Settles, and never rejects, with the last `add` or `remove` so far. */
+  #changing: Promise<unknown> = Promise.resolve()
   #disposed: Promise<void> | undefined
 
   private constructor(options: PredictorOptions) {
@@ -124,9 +127,14 @@ export class Predictor {
    */
   async add(folder: string): Promise<string> {
     this.#checkUsable()
-    const added = this.#adding.then(() => this.#add(folder))
-    this.#adding = added.catch(() => undefined)
-    return added
+    return this.#change(() => this.#add(folder))
+  }
+
+  /** One change of what is loaded after the other. */
+  #change<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.#changing.then(change)
+    this.#changing = changed.catch(() => undefined)
+    return changed
   }
 
   async #add(folder: string): Promise<string> {
@@ -139,8 +147,8 @@ export class Predictor {
       )
     }
     const { backbone, device, precision, threads } = this.#options
-    const [first] = this.#runs.values()
-    const run = await readRun(folder, { backbone: first?.backbone ?? backbone, device, precision, threads })
+    const run = await readRun(folder, { backbone: this.#backbone ?? backbone, device, precision, threads })
+    this.#backbone = run.backbone
     const model = await blameRecord(folder, () => this.#modelFor(run))
     const before = model.memory().tasks
     const { outputs } = run.task
@@ -172,8 +180,10 @@ export class Predictor {
     this.#checkUsable()
     const { model, number, calls } = this.#run(task)
     this.#runs.delete(task)
-    await Promise.allSettled(calls)
-    await model.remove(number)
+    await this.#change(async () => {
+      await Promise.allSettled(calls)
+      await model.remove(number)
+    })
   }
 
   /** What is in memory now. */
@@ -241,7 +251,9 @@ export class Predictor {
         results[chosen[k]!] = { task, ...run.task.predict(example), ...(isCut(example) && { truncated: true }) }
       }
     }
-    await Promise.all([...runs].map(judge))
+    // All of them to their end: while one waits for a batch, its run must not go.
+    const ends = await Promise.allSettled([...runs].map(judge))
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
     return results
   }
 
@@ -251,7 +263,7 @@ export class Predictor {
   }
 
   async #dispose(): Promise<void> {
-    await Promise.allSettled([this.#adding, ...this.#calls])
+    await Promise.allSettled([this.#changing, ...this.#calls])
     for (const model of this.#models.values()) await model.dispose()
   }
 
@@ -280,16 +292,19 @@ export class Predictor {
     const run = this.#runs.get(name)
     if (run) return run
     const where = place === undefined ? '' : `${describePlace(place)}: `
-    throw new OptionError(
-      'ERR_OPTION',
-      `${where}no run "${name}" is loaded; there are ${this.tasks.join(', ')}${hint(name, this.tasks)}`,
-      { option: 'task', got: name, expected: this.tasks },
-    )
+    if (typeof name !== 'string') throw wrongOption('task', 'the name of a run', name)
+    const known = this.tasks.length > 0 ? `there are ${this.tasks.join(', ')}` : 'there is none'
+    throw new OptionError('ERR_OPTION', `${where}no run "${name}" is loaded; ${known}${hint(name, this.tasks)}`, {
+      option: 'task',
+      got: name,
+      expected: this.tasks,
+    })
   }
 
   #onlyTask(): string {
     const [name, ...others] = this.tasks
-    if (others.length === 0) return name!
+    if (name === undefined) throw new OptionError('ERR_OPTION', 'no run is loaded: `add` one', { option: 'task' })
+    if (others.length === 0) return name
     throw new OptionError(
       'ERR_OPTION',
       `several runs are loaded (${this.tasks.join(', ')}): each input must name its "task"`,

@@ -61,7 +61,7 @@ export class SharedModel {
       seed: seedWords(0),
       threads,
     })
-    return new SharedModel(session, shared, compiled, encoderLimits(backbone.imported.graph))
+    return new SharedModel(session, shared, compiled, encoderLimits(backbone.imported.graph, backbone.config))
   }
 
   /**

@@ -45,8 +45,11 @@ void check(cudaError_t status, const char* what) {
 }
 
 std::string memory_advice(std::string_view what) {
-  if (what == "the frozen weights" || what == "the parameters" || what == "the gradients" ||
-      what == "the first moments" || what == "the second moments") {
+  if (what == "the weights of a task") {
+    return "; remove a task, free memory on the GPU (nvidia-smi shows who holds it), or use a larger one";
+  }
+  if (what == "the frozen weights" || what == "the working copy of the parameters" || what == "the parameters" ||
+      what == "the gradients" || what == "the first moments" || what == "the second moments") {
     return "; the model itself does not fit, whatever the batch: take a smaller backbone, train less of it, free "
            "memory on the GPU (nvidia-smi shows who holds it), or use a larger one or device 'cpu'";
   }

@@ -135,7 +135,8 @@ struct Multiplier::Plan {
       require(blas_.set_preference(preference, attribute, &value, sizeof value), what);
     };
     set(BlasPreferenceAttribute::workspace_bytes, workspace_bytes);
-    set(BlasPreferenceAttribute::reduction_schemes, kBlasReductions);
+    const bool narrow = shape.type_c == BlasType::bf16;
+    set(BlasPreferenceAttribute::reduction_schemes, kBlasReduceInCompute | (narrow ? 0u : kBlasReduceInOutput));
     set(BlasPreferenceAttribute::alignment_a, shape.alignment_b);
     set(BlasPreferenceAttribute::alignment_b, shape.alignment_a);
     set(BlasPreferenceAttribute::alignment_c, shape.alignment_c);

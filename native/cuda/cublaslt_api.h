@@ -25,7 +25,9 @@ enum class BlasPreferenceAttribute : int {                                // cub
 };
 
 // Ways to add up a product that was split along its depth: each gives the same bits every time, unlike adding in place.
-constexpr uint32_t kBlasReductions = 0x2 | 0x4;  // in the compute type, in the output type
+// Partial sums of a split depth: in the compute type, or in the output's, where that is as exact.
+constexpr uint32_t kBlasReduceInCompute = 0x2;
+constexpr uint32_t kBlasReduceInOutput = 0x4;
 
 struct BlasAlgorithm {
   uint64_t data[8];

@@ -18,7 +18,8 @@ static_assert(int(BlasPreferenceAttribute::alignment_a) == CUBLASLT_MATMUL_PREF_
 static_assert(int(BlasPreferenceAttribute::alignment_b) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES);
 static_assert(int(BlasPreferenceAttribute::alignment_c) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES);
 static_assert(int(BlasPreferenceAttribute::alignment_d) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES);
-static_assert(kBlasReductions == (CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE | CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE));
+static_assert(kBlasReduceInCompute == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+static_assert(kBlasReduceInOutput == CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE);
 static_assert(sizeof(BlasAlgorithm) == sizeof(cublasLtMatmulAlgo_t));
 static_assert(sizeof(BlasHeuristic) == sizeof(cublasLtMatmulHeuristicResult_t));
 static_assert(offsetof(BlasHeuristic, workspace_bytes) == offsetof(cublasLtMatmulHeuristicResult_t, workspaceSize));

@@ -1,5 +1,6 @@
 #include "napi/convert.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -30,14 +31,14 @@ class Keeper {
 
 class BatchReader {
  public:
-  BatchReader(Keeper& keeper, const Napi::Object& object, uint32_t index)
-      : keeper_(keeper), object_(object), index_(index) {}
+  BatchReader(Keeper& keeper, std::deque<std::vector<int32_t>>& copies, const Napi::Object& object, uint32_t index)
+      : keeper_(keeper), copies_(copies), object_(object), index_(index) {}
 
   Batch read() {
     Batch batch;
     batch.ids = integers("ids", true, batch.ids_count);
     batch.types = integers("types", false, batch.types_count);
-    batch.cu = integers("cu", true, batch.cu_count);
+    batch.cu = copied("cu", true, batch.cu_count);
     read_labels(batch);
     read_groups(batch);
     batch.learning_rate = static_cast<float>(number("learningRate").value_or(0));
@@ -65,6 +66,11 @@ class BatchReader {
     return count == 0 ? kEmpty : array.Data();
   }
 
+  const int32_t* copied(const char* field, bool required, int64_t& count) {
+    const int32_t* const values = integers(field, required, count);
+    return values ? copies_.emplace_back(values, values + std::max<int64_t>(count, 1)).data() : nullptr;
+  }
+
   void read_labels(Batch& batch) {
     const Napi::Value value = object_.Get("labels");
     if (value.IsUndefined()) return;
@@ -84,8 +90,8 @@ class BatchReader {
 
   void read_groups(Batch& batch) {
     int64_t ends = 0;
-    batch.tasks = integers("tasks", false, batch.groups);
-    batch.task_ends = integers("taskEnds", false, ends);
+    batch.tasks = copied("tasks", false, batch.groups);
+    batch.task_ends = copied("taskEnds", false, ends);
     if (ends != batch.groups) wrong_field("taskEnds", "as many elements as tasks has");
   }
 
@@ -98,6 +104,7 @@ class BatchReader {
 
   static constexpr int32_t kEmpty[1] = {0};  // an empty array may have no memory, but null means absent
   Keeper& keeper_;
+  std::deque<std::vector<int32_t>>& copies_;
   Napi::Object object_;
   uint32_t index_;
 };
@@ -144,10 +151,11 @@ BatchList to_batches(const Napi::Value& value) {
   const auto list = value.As<Napi::Array>();
   Keeper keeper(env);
   BatchList result;
+  result.copies = std::make_shared<std::deque<std::vector<int32_t>>>();
   result.batches.reserve(list.Length());
   for (uint32_t i = 0; i < list.Length(); ++i) {
     Napi::HandleScope scope(env);
-    result.batches.push_back(BatchReader(keeper, to_object(list.Get(i), "a batch"), i).read());
+    result.batches.push_back(BatchReader(keeper, *result.copies, to_object(list.Get(i), "a batch"), i).read());
   }
   result.keep = keeper.reference();
   return result;

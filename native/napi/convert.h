@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,9 +15,11 @@
 
 namespace oa {
 
-// Views of JavaScript memory, and the array that keeps that memory.
+// Views of JavaScript memory, and the array that keeps that memory. What other memory is found by is copied: the caller
+// could change it between check and use.
 struct BatchList {
   std::vector<Batch> batches;
+  std::shared_ptr<std::deque<std::vector<int32_t>>> copies;
   Napi::ObjectReference keep;
 };
 struct EntryList {

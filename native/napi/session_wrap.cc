@@ -212,7 +212,7 @@ Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
   JobThread::Job job = job_keeping(keep);
   auto batches = std::make_shared<std::vector<Batch>>(std::move(list.batches));
   auto result = std::make_shared<RunResult>();
-  job.work = [this, entry, batches, program, result] {
+  job.work = [this, entry, batches, copies = list.copies, program, result] {
     // In the same job, so that no call comes between, and nothing runs where the program is refused.
     if (program.data() != nullptr) {
       session_->replan(program);

@@ -50,7 +50,8 @@ const char* check_embedding(const Call& call) {
   if (!is_vector(call[1], y.shape[0])) return "ids must be [T], one for every row of y";
   if (call[2] && !is_vector(call[2], y.shape[0])) return "types must be [T], one for every row of y";
   if (!is_cumulative(call[3])) return "cu must be [B + 1]";
-  if (call[4].rank != 2 || call[4].shape[1] != y.shape[1]) return "word must be [V, C] with the columns of y";
+  if (call[4].rank != 2 || call[4].shape[0] < 1 || call[4].shape[1] != y.shape[1])
+    return "word must be [V, C] with the columns of y";
   if (call[5] && (call[5].rank != 2 || call[5].shape[1] != y.shape[1])) {
     return "position must be [P, C] with the columns of y";
   }
@@ -58,6 +59,7 @@ const char* check_embedding(const Call& call) {
     return "token_type must be [S, C] with the columns of y";
   }
   if (call.attribute_i32(0) < 0) return "position_offset must not be negative";
+  if (call[5] && call.attribute_i32(0) >= call[5].shape[0]) return "position_offset must be a row of position";
   return nullptr;
 }
 

@@ -109,6 +109,7 @@ class CudaDevice final : public Device {
     }
     check(status, what);
     check(cudaMemset(data, 0, std::max<size_t>(bytes, 64)), what);
+    finish(what);
     return std::make_shared<Arena>(data, bytes, [](void* block, size_t) { cudaFree(block); });
   }
 
@@ -119,10 +120,12 @@ class CudaDevice final : public Device {
   void write(void* device, const void* host, size_t bytes) const override {
     use();
     if (bytes > 0) check(cudaMemcpy(device, host, bytes, cudaMemcpyHostToDevice), "writing memory");
+    finish("writing memory");
   }
   void fill(void* device, unsigned char byte, size_t bytes) const override {
     use();
     if (bytes > 0) check(cudaMemset(device, byte, bytes), "filling memory");
+    finish("filling memory");
   }
   std::unique_ptr<Queue> make_queue(const Program& program, int) const override {
     return std::make_unique<CudaQueue>(index_, products_, stores_bf16_, program);
@@ -130,6 +133,9 @@ class CudaDevice final : public Device {
 
  private:
   // The current device belongs to the calling thread, and every session has its own.
+  // Steps run on streams that do not wait for these copies.
+  void finish(const char* what) const { check(cudaStreamSynchronize(nullptr), what); }
+
   void use() const { check(cudaSetDevice(index_), "choosing the GPU"); }
 
   int index_;

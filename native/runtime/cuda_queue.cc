@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "base/error.h"
 #include "cuda/check.h"
 
 namespace oa {
@@ -140,15 +141,30 @@ cudaGraphExec_t CudaQueue::capture(const BoundOps& ops) {
   return executable;
 }
 
+// Captured steps take memory of the device that nobody counts: those of other shapes give way.
+cudaGraphExec_t CudaQueue::capture_with_room(const BoundOps& ops) {
+  try {
+    return capture(ops);
+  } catch (const Error& error) {
+    if (error.code() != "ERR_MEMORY" || graphs_.empty()) throw;
+  }
+  drop_graphs();
+  return capture(ops);
+}
+
 void CudaQueue::run(const BoundOps& ops) {
   if (!ops.replayable) {
     for (size_t i = 0; i < ops.calls.size(); ++i) ops.functions[i]->run(ops.calls[i]);
     return stream_.wait();
   }
   if (graphs_.size() >= kMostGraphs) drop_graphs();
-  cudaGraphExec_t& graph = graphs_[{ops.calls.data(), ops.calls.size(), step_.tokens, step_.sequences}];
-  if (!graph) graph = capture(ops);
-  check(cudaGraphLaunch(graph, stream_.handle()), "starting a step");
+  const GraphKey key{ops.calls.data(), ops.calls.size(), step_.tokens, step_.sequences};
+  auto found = graphs_.find(key);
+  if (found == graphs_.end()) {
+    const cudaGraphExec_t graph = capture_with_room(ops);
+    found = graphs_.emplace(key, graph).first;
+  }
+  check(cudaGraphLaunch(found->second, stream_.handle()), "starting a step");
   stream_.wait();
 }
 
@@ -176,21 +192,19 @@ double CudaQueue::measure_roof(double milliseconds) {
   double best = 0, spent = 0;
   for (int64_t size = 512; best == 0 || spent < milliseconds;) {
     const size_t bytes = sizeof(float) * static_cast<size_t>(size * size);
-    void* memory = nullptr;
-    check(cudaMalloc(&memory, 3 * bytes), "measuring products");
+    const Scrap memory(3 * bytes);
     cuda::Product product;
-    product.a = operand(memory, 0);
-    product.b = operand(memory, size * size);
-    product.c = operand(memory, 2 * size * size);
+    product.a = operand(memory.data(), 0);
+    product.b = operand(memory.data(), size * size);
+    product.c = operand(memory.data(), 2 * size * size);
     product.rows = product.columns = product.depth = size;
     product.transpose_b = true;
     Event start, end;
-    stream_.fill(memory, 0x3d, 3 * bytes);  // 0.046 in either type: products of zeros run faster than real ones
+    stream_.fill(memory.data(), 0x3d, 3 * bytes);  // 0.046 in either type: products of zeros run faster than real ones
     start.record(stream_.handle());
     stream_.multiply(product);
     end.record(stream_.handle());
     stream_.wait();
-    cudaFree(memory);
     const double taken = std::max(end.milliseconds_since(start), 1e-6);
     spent += taken;
     if (taken < kWindow && size < kLargest)
@@ -206,12 +220,14 @@ double CudaQueue::measure_product(const ProductShape& shape, double milliseconds
   constexpr double kWindow = 2;  // ms
   constexpr int kMost = 4096;
   const auto [rows, columns, depth, transpose_a, transpose_b] = shape;
-  const auto floats = static_cast<size_t>(rows * depth + depth * columns + rows * columns);
+  const auto whole = [](int64_t elements) { return (elements + 127) / 128 * 128; };  // as activations are aligned
+  const int64_t b_at = whole(rows * depth), c_at = b_at + whole(depth * columns);
+  const auto floats = static_cast<size_t>(c_at + whole(rows * columns));
   const Scrap memory(sizeof(float) * floats);
   cuda::Product product;
   product.a = operand(memory.data(), 0);
-  product.b = operand(memory.data(), rows * depth);
-  product.c = operand(memory.data(), rows * depth + depth * columns);
+  product.b = operand(memory.data(), b_at);
+  product.c = operand(memory.data(), c_at);
   product.rows = rows;
   product.columns = columns;
   product.depth = depth;

@@ -32,6 +32,7 @@ class CudaQueue final : public Queue {
   cuda::Typed<void*> operand(void* memory, int64_t elements) const;
   int64_t label_elements(int64_t tokens, int64_t sequences) const;
   cudaGraphExec_t capture(const BoundOps& ops);
+  cudaGraphExec_t capture_with_room(const BoundOps& ops);
   void drop_graphs();
 
   mutable cuda::Stream stream_;

@@ -65,7 +65,7 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
 
 size_t Session::add_task(std::span<const WeightEntry> entries) {
   const auto weights = std::make_shared<Weights>(weights_->shared_device());
-  weights->load(entries, 1);  // a task is small: a thread more would take longer to start
+  weights->load(entries, 1, "the weights of a task");  // small: a thread more would take longer to start
   const auto free = std::find(tasks_.begin(), tasks_.end(), nullptr);
   const auto number = static_cast<size_t>(free - tasks_.begin());
   plan_->executor->set_task(number, weights.get());

@@ -1,6 +1,7 @@
 #include "runtime/task_groups.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "runtime/validate.h"
@@ -16,16 +17,21 @@ bool reads_task(const Program& program, const OpCall& op) {
   return std::any_of(op.operands.begin(), op.operands.end(), [&](uint32_t number) { return is_task(program, number); });
 }
 
-// Whether the operands of an op are weights, taken as they are, or activations with a row for every token or sequence.
+// Whether the operands of an op are weights, taken as they are, or activations with a row for every token, or all with
+// one for every sequence.
 bool is_cuttable(const Program& program, const OpCall& op) {
+  std::optional<Dim::Kind> kind;
   return std::all_of(op.operands.begin(), op.operands.end(), [&](uint32_t number) {
     if (number == kNone) return true;
     const Buffer& buffer = program.buffers[number];
     if (buffer.storage == Storage::task || buffer.storage == Storage::frozen) return true;
     const auto is_constant = [](const Dim& dim) { return dim.kind == Dim::Kind::constant; };
-    return buffer.storage == Storage::activation && buffer.rank >= 1 &&
-           (buffer.dims[0].kind == Dim::Kind::tokens || buffer.dims[0].kind == Dim::Kind::sequences) &&
-           std::all_of(buffer.dims + 1, buffer.dims + buffer.rank, is_constant);
+    const bool rows = buffer.storage == Storage::activation && buffer.rank >= 1 &&
+                      (buffer.dims[0].kind == Dim::Kind::tokens || buffer.dims[0].kind == Dim::Kind::sequences) &&
+                      std::all_of(buffer.dims + 1, buffer.dims + buffer.rank, is_constant);
+    if (!rows || (kind && *kind != buffer.dims[0].kind)) return false;
+    kind = buffer.dims[0].kind;
+    return true;
   });
 }
 

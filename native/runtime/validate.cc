@@ -236,6 +236,7 @@ void check_result(const Program& program, const Entry& entry, uint32_t number, c
   if (!is_written_safely(buffer) || buffer.dtype == DType::i32 || (scalar && buffer.dtype != DType::f32)) {
     fail(name + " is no f32 value that the program writes");
   }
+  if (buffer.rank < 1) fail(name + " has no axes");
   if (scalar && (buffer.rank != 1 || buffer.dims[0] != Dim{Dim::Kind::constant, 1})) {
     fail(name + " has the shape " + shape_text(buffer) + ", expected [1]");
   }

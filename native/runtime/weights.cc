@@ -127,14 +127,14 @@ std::string value_name(const std::string& key) { return key.substr(0, key.rfind(
 
 }  // namespace
 
-void Weights::load(std::span<const WeightEntry> entries, int threads) {
+void Weights::load(std::span<const WeightEntry> entries, int threads, const char* what) {
   std::set<std::string> keys;
   for (const WeightEntry& entry : entries) {
     check_entry(entry, *device_);
     if (find(entry.key) || !keys.insert(entry.key).second) fail(entry, "is loaded already");
   }
   std::map<std::string, Weight> loaded;
-  const auto arena = place(entries, loaded);
+  const auto arena = place(entries, loaded, what);
   ThreadPool pool(std::max(1, threads));
   std::vector<float> staging;
   for (const WeightEntry& entry : entries) {
@@ -164,8 +164,8 @@ void Weights::send(const Weight& weight, std::vector<float>& values) const {
 
 // Gives every entry its place in one new arena. Where the device reads plain rows in all products, the forms of one
 // value are one weight.
-std::shared_ptr<Arena> Weights::place(std::span<const WeightEntry> entries,
-                                      std::map<std::string, Weight>& loaded) const {
+std::shared_ptr<Arena> Weights::place(std::span<const WeightEntry> entries, std::map<std::string, Weight>& loaded,
+                                      const char* what) const {
   const PackFunctions* const packing = device_->packing();
   std::map<std::string, Weight> rows;  // by value name
   if (!packing) {
@@ -179,7 +179,7 @@ std::shared_ptr<Arena> Weights::place(std::span<const WeightEntry> entries,
     fresh.emplace_back(&entry, total);
     total += (elements_of(packing, entry) * dtype_bytes(entry.dtype) + kLine - 1) / kLine * kLine;
   }
-  const auto arena = device_->allocate(static_cast<size_t>(total), "the frozen weights");
+  const auto arena = device_->allocate(static_cast<size_t>(total), what);
   for (const auto& [entry, offset] : fresh) {
     const Weight weight{static_cast<char*>(arena->data()) + offset,
                         entry->dtype,

@@ -57,7 +57,8 @@ class Weights {
 
   // Copies, widens and packs on `threads` threads. All or nothing: throws ERR_WEIGHTS naming the key when an entry is
   // malformed or already there, ERR_MEMORY. The parts are read during the call only.
-  void load(std::span<const WeightEntry> entries, int threads);
+  // `what` they are, for messages.
+  void load(std::span<const WeightEntry> entries, int threads, const char* what = "the frozen weights");
 
   // The weight, or null. Stays valid as long as this object.
   const Weight* find(const std::string& key) const;
@@ -68,7 +69,8 @@ class Weights {
 
  private:
   void send(const Weight& weight, std::vector<float>& values) const;
-  std::shared_ptr<Arena> place(std::span<const WeightEntry> entries, std::map<std::string, Weight>& loaded) const;
+  std::shared_ptr<Arena> place(std::span<const WeightEntry> entries, std::map<std::string, Weight>& loaded,
+                               const char* what) const;
 
   std::shared_ptr<const Device> device_;
   mutable std::mutex mutex_;

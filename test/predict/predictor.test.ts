@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { DeviceError, OptionError, Predictor, train } from '../../lib/index.js'
-import { colourRows, temporaryFolder, tinyBackbone } from '../support/folder.js'
+import { colourRows, temporaryFolder, tinyBackbone, roomyBackbone } from '../support/folder.js'
 
 /** Two runs over one backbone. */
 async function load(t: ExecutionContext): Promise<Predictor> {
@@ -99,8 +99,26 @@ test('runs come and go, and what they take is told', async (t) => {
   await t.throwsAsync(gone, { instanceOf: OptionError, message: /no run "one" is loaded; there are two/ })
   await t.throwsAsync(predictor.remove('one'), { instanceOf: OptionError, code: 'ERR_OPTION' })
   t.deepEqual(await predictor.predict(['red']), [before!])
+  await t.throwsAsync(predictor.predict([{ text: 'red', task: 5 as never }]), { code: 'ERR_OPTION', message: /"task"/ })
+  await predictor.remove('two')
+  await t.throwsAsync(predictor.predict(['red']), { code: 'ERR_OPTION', message: /no run is loaded/ })
   await predictor.dispose()
   await t.throwsAsync(predictor.add('two'), { instanceOf: DeviceError, code: 'ERR_DISPOSED' })
+})
+
+test('once all runs are gone, those of another backbone are refused still', async (t) => {
+  const folder = await temporaryFolder(t)
+  const runs = []
+  for (const [name, make] of Object.entries({ one: tinyBackbone, two: roomyBackbone })) {
+    const backbone = await make(join(folder, `backbone-${name}`))
+    const output = join(folder, name)
+    await train({ backbone, train: colourRows(12), output, adapter: { size: 4 }, epochs: 1, threads: 1 })
+    runs.push(output)
+  }
+  const predictor = await Predictor.load(runs[0]!, { threads: 1 })
+  await predictor.remove('one')
+  await t.throwsAsync(predictor.add(runs[1]!), { code: 'ERR_RUN_BACKBONE' })
+  await predictor.dispose()
 })
 
 test('a run that is added is there, and one of a name that is there is refused', async (t) => {

@@ -398,6 +398,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (is_lost) return set(cudaErrorUnknown);
+  if (!stream) return cudaSuccess;  // what goes there is done at once
   return stream->capturing ? set(cudaErrorStreamCaptureUnsupported) : drain(stream);
 }
 
