@@ -52,6 +52,7 @@ int main() {
   test_guards();
 #ifdef OA_CUDA_STANDIN
   test_cuda_blocks();
+  test_cuda_tensor();
   test_cuda_runtime();
   test_cuda_products();
   test_cuda_guards();

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "block.h"
+#include "tensor.h"
 
 #define CUDART_VERSION 13000
 
