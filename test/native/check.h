@@ -28,6 +28,7 @@ void test_cuda_runtime();
 void test_cuda_products();
 void test_cuda_guards();
 void test_cuda_attention();
+void test_cuda_adapter_tensor();
 
 }  // namespace oa::selftest
 

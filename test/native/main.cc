@@ -57,6 +57,7 @@ int main() {
   test_cuda_products();
   test_cuda_guards();
   test_cuda_attention();
+  test_cuda_adapter_tensor();
 #endif
   std::printf("%d passed, %d failed\n", passed, failed);
   return failed > 0 ? 1 : 0;
