@@ -57,6 +57,9 @@ struct AdapterTensorForward {
   int activation;
   float epsilon;
   Dropout dropout;
+  // Set by the launcher: divisions cost a GPU registers.
+  float scale;            // of what dropout keeps
+  float inverse_columns;  // 1 / C
 };
 
 namespace adapter_tensor {
@@ -68,8 +71,9 @@ constexpr int kPiece = 8;                             // bf16 of 16 bytes
 constexpr int kColumnTiles = kSegment / kMmaColumns;  // of a segment of the second product
 constexpr int kVectors = 3;                           // up_b, gamma, beta
 
-// Units: hidden ones, rounded up. Warps: the most of a block. Tiles: of 16 rows, that a block takes at a time; two
-// halve what weights cost, one is what registers of 16 warps admit. Blocks: of a multiprocessor, for the compiler.
+// Units: hidden ones, rounded up. Warps: the most of a block. Tiles: of 16 rows, that a block takes at a time: two where
+// weights are copied for every tile, to halve what they cost, as far as registers admit it. Blocks: of a multiprocessor,
+// for the compiler.
 template <int kUnits_, int kWarps_, int kTiles_, int kBlocks_, bool kResident_>
 struct Shape {
   static constexpr int kUnits = kUnits_;
@@ -86,19 +90,29 @@ struct Shape {
 template <class S>
 struct Memory {
   SharedArray<uint4, S::kWarps * S::kStages * S::kPartPieces> weights;
-  SharedArray<float4, S::kWarps * S::kUnitTiles * kWarp> parts;  // of z, as products leave them
-  alignas(16) SharedArray<uint32_t, S::kRows * S::kUnits / 2> hidden;
+  SharedArray<float4, S::kWarps * S::kUnitTiles * kWarp> parts;        // of z, as products leave them
+  alignas(16) SharedArray<uint32_t, S::kRows * S::kUnits / 2> hidden;  // by fragments, see hidden_word
   SharedArray<float4, kVectors * S::kWarps * kWarpColumns / kQuad> vectors;
   SharedArray<float, 2 * S::kWarps * S::kRows> sums;
 };
 
 // Which rows and columns a lane has.
 struct Place {
-  __device__ __forceinline__ Place() : g(lane() / 4), t(lane() % 4), first(warp() * kWarpColumns) {}
+  __device__ __forceinline__ explicit Place(unsigned thread)
+      : lane(static_cast<int>(thread) % kWarp),
+        warp(static_cast<int>(thread) / kWarp),
+        g(lane / 4),
+        t(lane % 4),
+        first(warp * kWarpColumns) {}
+
+  // The same, but by a shuffle, so that the compiler does not know it: else it keeps the addresses of all rows and
+  // pieces from tile to tile, in registers that it does not have, and spills others.
+  __device__ __forceinline__ Place again() const { return Place(shuffle(threadIdx.x, lane)); }
 
   __device__ __forceinline__ int column(int segment) const { return first + segment * kSegment + t * kPiece; }
   __device__ __forceinline__ int row(int tile, int half) const { return tile * kMmaRows + half * 8 + g; }
 
+  int lane, warp;
   int g, t;
   int first;  // column of the warp
 };
@@ -137,28 +151,32 @@ __device__ __forceinline__ void fetch(Pieces<kTiles>& pieces, const Bf16* from, 
   }
 }
 
-// Elements that dropout takes away become zeros; those that stay are still to be multiplied by its scale.
+// Elements that dropout takes away become zeros; those that stay are still to be multiplied by its scale. Numbers are
+// made in a loop that is not unrolled, eight elements a turn, a bit each: else they would take most of the registers,
+// and of the instruction cache.
 template <int kTiles>
 __device__ __forceinline__ void drop(Pieces<kTiles>& pieces, const AdapterTensorForward& ad, int64_t first,
                                      const Place& place) {
   const DropoutMask mask(ad.dropout.p, ad.dropout.rng, ad.dropout.scalars);  // here: to keep it costs registers
-  const auto keep = [](float low, float high) { return (low > 0 ? 0xffffu : 0u) | (high > 0 ? 0xffff0000u : 0u); };
+  uint64_t kept = 0;
+#pragma unroll 1
+  for (int i = 0; i < kTiles * 2 * kSegments; ++i) {
+    const int64_t row = first + place.row(i / (2 * kSegments), i / kSegments % 2);
+    const auto block = static_cast<unsigned>((row * ad.columns + place.column(i % kSegments)) / 4);
+    const float4 low = mask.four(block, 0), high = mask.four(block + 1, 0);
+    const auto bit = [](float factor, int place_of_it) { return factor > 0 ? 1u << place_of_it : 0u; };
+    const unsigned bits = bit(low.x, 0) | bit(low.y, 1) | bit(low.z, 2) | bit(low.w, 3) | bit(high.x, 4) |
+                          bit(high.y, 5) | bit(high.z, 6) | bit(high.w, 7);
+    kept |= uint64_t{bits} << (kPiece * i);
+  }
 #pragma unroll
-  for (int i = 0; i < kTiles; ++i) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-#pragma unroll
-      for (int s = 0; s < kSegments; ++s) {
-        const int64_t element = (first + place.row(i, half)) * ad.columns + place.column(s);
-        const auto block = static_cast<unsigned>(element / 4);
-        const float4 low = mask.four(block, 0), high = mask.four(block + 1, 0);
-        uint4& piece = pieces.at[i][half][s];
-        piece.x &= keep(low.x, low.y);
-        piece.y &= keep(low.z, low.w);
-        piece.z &= keep(high.x, high.y);
-        piece.w &= keep(high.z, high.w);
-      }
-    }
+  for (int i = 0; i < kTiles * 2 * kSegments; ++i) {
+    const auto bits = static_cast<unsigned>(kept >> (kPiece * i));
+    const auto keep = [&](int pair) {
+      return (bits >> (2 * pair) & 1u) * 0xffffu | (bits >> (2 * pair + 1) & 1u) * 0xffff0000u;
+    };
+    uint4& piece = pieces.at[i / (2 * kSegments)][i / kSegments % 2][i % kSegments];
+    piece = {piece.x & keep(0), piece.y & keep(1), piece.z & keep(2), piece.w & keep(3)};
   }
 }
 
@@ -168,10 +186,10 @@ __device__ __forceinline__ void drop(Pieces<kTiles>& pieces, const AdapterTensor
 template <class S>
 __device__ __forceinline__ void copy_part(Memory<S>& memory, const AdapterTensorForward& ad, int part,
                                           const Place& place) {
-  const int stage = (warp() * S::kStages + part % S::kStages) * S::kPartPieces;
+  const int stage = (place.warp * S::kStages + part % S::kStages) * S::kPartPieces;
   const int column = place.first + part % kSegments * kSegment;
 #pragma unroll 1  // its addresses would be kept in registers from tile to tile
-  for (int i = lane(); i < S::kPartPieces; i += kWarp) {
+  for (int i = place.lane; i < S::kPartPieces; i += kWarp) {
     if (part < kSegments) {
       const int unit = i / 4, c = column + i % 4 * kPiece;
       const bool exists = unit < ad.bottleneck && c < ad.columns;
@@ -195,8 +213,8 @@ __device__ __forceinline__ void copy_parts(Memory<S>& memory, const AdapterTenso
 }
 
 template <class S>
-__device__ __forceinline__ uint4 weight(const Memory<S>& memory, int part, int piece) {
-  return memory.weights[(warp() * S::kStages + part % S::kStages) * S::kPartPieces + piece];
+__device__ __forceinline__ uint4 weight(const Memory<S>& memory, const Place& place, int part, int piece) {
+  return memory.weights[(place.warp * S::kStages + part % S::kStages) * S::kPartPieces + piece];
 }
 
 // Parts that this warp has asked for have arrived, for all of its lanes.
@@ -224,14 +242,23 @@ __device__ __forceinline__ void down_product(Memory<S>& memory, const Pieces<S::
   for (int s = 0; s < kSegments; ++s) {
 #pragma unroll
     for (int j = 0; j < S::kUnitTiles; ++j) {
-      const uint4 w = weight<S>(memory, s, (j * kMmaColumns + place.g) * 4 + place.t);
+      const uint4 w = weight<S>(memory, place, s, (j * kMmaColumns + place.g) * 4 + place.t);
       multiply_pieces(z[j], x.at[tile][0][s], x.at[tile][1][s], w);
     }
   }
 #pragma unroll
   for (int j = 0; j < S::kUnitTiles; ++j) {
-    memory.parts[(warp() * S::kUnitTiles + j) * kWarp + lane()] = float4{z[j][0], z[j][1], z[j][2], z[j][3]};
+    memory.parts[(place.warp * S::kUnitTiles + j) * kWarp + place.lane] = float4{z[j][0], z[j][1], z[j][2], z[j][3]};
   }
+}
+
+// Where a pair of hidden units lies: as lanes take them for a product, so that each reads its four words at once.
+// `pair` is the pair's place among the four of 8 units.
+template <class S>
+__device__ __forceinline__ int hidden_word(int tile, int tile_of_units, int pair, int half, int g) {
+  const int depth = tile_of_units / 4 * 2 + pair / 2;  // of 16
+  const int lane = g * 4 + tile_of_units % 4;
+  return ((tile * (S::kUnits / kMmaDepth) + depth) * kWarp + lane) * 4 + pair % 2 * 2 + half;
 }
 
 // z and activation(z) of 16 rows, from all warps' parts. A thread takes what one lane has of 8 units: two neighbours in
@@ -247,7 +274,7 @@ __device__ __forceinline__ void add_parts(Memory<S>& memory, const AdapterTensor
     const int unit = tile_of_units * kMmaColumns + 2 * t;
     const bool has_first = unit < ad.bottleneck, has_second = unit + 1 < ad.bottleneck;
     const float bias[2] = {has_first ? ad.down_b[unit] : 0.0f, has_second ? ad.down_b[unit + 1] : 0.0f};
-#pragma unroll
+#pragma unroll 1  // activations are long
     for (int half = 0; half < 2; ++half) {
       const int row = tile * kMmaRows + half * 8 + g;
       const float z[2] = {fmaf(half == 0 ? sum.x : sum.z, scale, bias[0]),
@@ -259,7 +286,7 @@ __device__ __forceinline__ void add_parts(Memory<S>& memory, const AdapterTensor
       }
       const float low = has_first ? activate(ad.activation, z[0]).y : 0.0f;
       const float high = has_second ? activate(ad.activation, z[1]).y : 0.0f;
-      memory.hidden[row * (S::kUnits / 2) + unit_piece<S>(row, tile_of_units) * 4 + t] = pack_pair(low, high);
+      memory.hidden[hidden_word<S>(tile, tile_of_units, t, half, g)] = pack_pair(low, high);
     }
   }
 }
@@ -312,15 +339,15 @@ __device__ __forceinline__ void begin_sums(Sums<S::kTiles>& sums, const Memory<S
 template <class S>
 __device__ __forceinline__ void up_product(Sums<S::kTiles>& sums, const Memory<S>& memory, const Place& place) {
   constexpr int kRowPieces = S::kUnits / kPiece;
-#pragma unroll
+#pragma unroll 1  // weights of both rounds at once would not fit into registers
   for (int depth = 0; depth < S::kUnits / kSegment; ++depth) {
     uint4 hidden[S::kTiles][2];
 #pragma unroll
     for (int i = 0; i < S::kTiles; ++i) {
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const int row = place.row(i, half), piece = unit_piece<S>(row, depth * 4 + place.t);
-        hidden[i][half] = load_wide<uint4>(memory.hidden, row * (S::kUnits / 2) + piece * 4);
+      for (int d = 0; d < 2; ++d) {
+        hidden[i][d] =
+            load_wide<uint4>(memory.hidden, ((i * (S::kUnits / kMmaDepth) + 2 * depth + d) * kWarp + place.lane) * 4);
       }
     }
 #pragma unroll
@@ -329,9 +356,14 @@ __device__ __forceinline__ void up_product(Sums<S::kTiles>& sums, const Memory<S
       for (int j = 0; j < kColumnTiles; ++j) {
         const int row = place.g / 2 * kPiece + 2 * j + place.g % 2;  // of the segment: so lanes get columns in a row
         const int piece = row * kRowPieces + unit_piece<S>(row, depth * 4 + place.t);
-        const uint4 w = weight<S>(memory, kSegments + s, piece);
+        const uint4 w = weight<S>(memory, place, kSegments + s, piece);
 #pragma unroll
-        for (int i = 0; i < S::kTiles; ++i) multiply_pieces(sums.at[i][s][j], hidden[i][0], hidden[i][1], w);
+        for (int i = 0; i < S::kTiles; ++i) {
+          float(&c)[4] = sums.at[i][s][j];
+          const uint4 h = hidden[i][0], next = hidden[i][1];
+          multiply_add(c, {h.x, h.y, h.z, h.w}, w.x, w.y);
+          multiply_add(c, {next.x, next.y, next.z, next.w}, w.z, w.w);
+        }
       }
     }
   }
@@ -352,7 +384,7 @@ __device__ __forceinline__ void add_rows(float (&rows)[S::kTiles][2], Memory<S>&
       float& sum = rows[i][half];
       sum += shuffle_xor(sum, 1);
       sum += shuffle_xor(sum, 2);
-      if (place.t == 0) memory.sums[(which * S::kWarps + warp()) * S::kRows + place.row(i, half)] = sum;
+      if (place.t == 0) memory.sums[(which * S::kWarps + place.warp) * S::kRows + place.row(i, half)] = sum;
     }
   }
   sync_block();
@@ -371,7 +403,6 @@ __device__ __forceinline__ void add_rows(float (&rows)[S::kTiles][2], Memory<S>&
 template <class S>
 __device__ __forceinline__ void normalize_sums(Sums<S::kTiles>& sums, float (&rstd)[S::kTiles][2], Memory<S>& memory,
                                                const AdapterTensorForward& ad, const Place& place) {
-  const float inverse = 1.0f / static_cast<float>(ad.columns);
   float mean[S::kTiles][2] = {}, square[S::kTiles][2] = {};
   const auto each_row = [&](auto body) {
 #pragma unroll
@@ -395,12 +426,12 @@ __device__ __forceinline__ void normalize_sums(Sums<S::kTiles>& sums, float (&rs
   add_rows<S>(mean, memory, 0, place);
   each_row([&](int i, int half) {
     each_sum(i, half, [&](float& s) {
-      s -= mean[i][half] * inverse;
+      s -= mean[i][half] * ad.inverse_columns;
       square[i][half] = fmaf(s, s, square[i][half]);
     });
   });
   add_rows<S>(square, memory, 1, place);
-  each_row([&](int i, int half) { rstd[i][half] = 1.0f / sqrtf(fmaf(square[i][half], inverse, ad.epsilon)); });
+  each_row([&](int i, int half) { rstd[i][half] = rsqrtf(fmaf(square[i][half], ad.inverse_columns, ad.epsilon)); });
 }
 
 template <class S>
@@ -429,7 +460,7 @@ __device__ __forceinline__ void write_rows(const Sums<S::kTiles>& sums, const fl
         const int64_t at = row * ad.columns + column;
         if (ad.xhat) *reinterpret_cast<uint4*>(ad.xhat + at) = uint4{xhat[0], xhat[1], xhat[2], xhat[3]};
         *reinterpret_cast<uint4*>(ad.y + at) = uint4{y[0], y[1], y[2], y[3]};
-        if (ad.rstd && warp() == 0 && place.t == 0 && s == 0) ad.rstd[row] = rstd[i][half];
+        if (ad.rstd && place.warp == 0 && place.t == 0 && s == 0) ad.rstd[row] = rstd[i][half];
       }
     }
   }
@@ -442,6 +473,7 @@ __device__ __forceinline__ void load_vectors(Memory<S>& memory, const AdapterTen
   const float* const vectors[kVectors] = {ad.up_b, ad.gamma, ad.beta};
 #pragma unroll
   for (int v = 0; v < kVectors; ++v) {
+#pragma unroll 1
     for (int quad = static_cast<int>(threadIdx.x); quad < static_cast<int>(blockDim.x) * 2 / kQuad;
          quad += static_cast<int>(blockDim.x)) {
       memory.vectors[v * S::kWarps * kWarpColumns / kQuad + quad] =
@@ -453,14 +485,17 @@ __device__ __forceinline__ void load_vectors(Memory<S>& memory, const AdapterTen
 template <class S>
 __global__ void __launch_bounds__(S::kWarps* kWarp, S::kBlocks) adapter_tensor_kernel(AdapterTensorForward ad) {
   auto& memory = shared<Memory<S>>();
-  const Place place;
+  Place place(threadIdx.x);
   copy_parts<S>(memory, ad, 0, place);
   if (S::kResident) copy_parts<S>(memory, ad, kSegments, place);
   load_vectors<S>(memory, ad);
-  const int64_t stride = int64_t{gridDim.x} * S::kRows;
+  const int tiles = static_cast<int>((ad.rows + S::kRows - 1) / S::kRows);
   Pieces<S::kTiles> x, residual;
   fetch(x, ad.x, ad, int64_t{blockIdx.x} * S::kRows, place);
-  for (int64_t first = int64_t{blockIdx.x} * S::kRows; first < ad.rows; first += stride) {
+  for (int tile = static_cast<int>(blockIdx.x); tile < tiles;) {
+    const int next = tile + static_cast<int>(gridDim.x);
+    place = place.again();
+    const int64_t first = int64_t{tile} * S::kRows;
     if (ad.dropout.p > 0.0f) drop(x, ad, first, place);
     wait_for_parts();
 #pragma unroll
@@ -470,25 +505,30 @@ __global__ void __launch_bounds__(S::kWarps* kWarp, S::kBlocks) adapter_tensor_k
       down_product<S>(memory, x, i, place);
       sync_block();
       if (!S::kResident && i + 1 == S::kTiles) copy_parts<S>(memory, ad, kSegments, place);
-      add_parts<S>(memory, ad, first, i, 1.0f / (1.0f - ad.dropout.p));
+      add_parts<S>(memory, ad, first, i, ad.scale);
     }
     Sums<S::kTiles> sums;
-    begin_sums<S>(sums, memory, x, residual, 1.0f / (1.0f - ad.dropout.p), place);
-    if (first + stride < ad.rows) fetch(x, ad.x, ad, first + stride, place);
+    begin_sums<S>(sums, memory, x, residual, ad.scale, place);
+    if (next < tiles) fetch(x, ad.x, ad, int64_t{next} * S::kRows, place);
     wait_for_parts();
     sync_block();  // for the hidden units
+    place = place.again();
     up_product<S>(sums, memory, place);
     sync_warp();
-    if (!S::kResident && first + stride < ad.rows) copy_parts<S>(memory, ad, 0, place);
+    if (!S::kResident && next < tiles) copy_parts<S>(memory, ad, 0, place);
+    place = place.again();
     float rstd[S::kTiles][2];
     normalize_sums<S>(sums, rstd, memory, ad, place);
     write_rows<S>(sums, rstd, memory, ad, first, place);
+    tile = next;
   }
   wait_for_copies<0>();
 }
 
 template <class S>
-void start(Stream& stream, const char* name, const AdapterTensorForward& ad) {
+void start(Stream& stream, const char* name, AdapterTensorForward ad) {
+  ad.scale = 1.0f / (1.0f - ad.dropout.p);
+  ad.inverse_columns = 1.0f / static_cast<float>(ad.columns);
   const int64_t tiles = (ad.rows + S::kRows - 1) / S::kRows;
   const int64_t most = int64_t{stream.multiprocessors()} * S::kBlocks;
   const unsigned blocks = static_cast<unsigned>(tiles < most ? tiles : most);
@@ -505,7 +545,7 @@ bool with_shape(int64_t columns, int64_t units, size_t shared_limit, const Body&
     body(shape);
     return true;
   };
-  return fits(Shape<32, 6, 2, 2, true>{}) || fits(Shape<64, 6, 2, 2, true>{}) || fits(Shape<32, 12, 2, 1, true>{}) ||
+  return fits(Shape<32, 6, 1, 2, true>{}) || fits(Shape<64, 6, 1, 2, true>{}) || fits(Shape<32, 12, 1, 1, true>{}) ||
          fits(Shape<64, 12, 2, 1, false>{}) || fits(Shape<32, 16, 1, 1, true>{}) ||
          fits(Shape<32, 16, 1, 1, false>{}) || fits(Shape<64, 16, 1, 1, false>{});
 }
