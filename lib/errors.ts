@@ -49,3 +49,6 @@ export class TrainError extends OnnxAdaptersError {}
 
 /** Files of a run: `ERR_RUN_*`. */
 export class RunError extends OnnxAdaptersError {}
+
+/** Taking a run elsewhere: `ERR_EXPORT_*`; `details.run`, `details.file`. */
+export class ExportError extends OnnxAdaptersError {}

@@ -36,10 +36,22 @@ export type {
 export type { EncodedText, EncodeOptions, Tokenizer } from './data/tokenize.js'
 export type { TextTokens } from './data/tokenizer/offsets.js'
 export * from './errors.js'
+export { exportRun, type ExportResult } from './export/export.js'
+export type { ExportOptions } from './export/options.js'
+export type { ExportReport } from './export/target.js'
+export { readOnnxAdapter, writeOnnxAdapter, type AdapterTensor, type AdapterTensors } from './formats/onnx_adapter.js'
 export type { TaskKind } from './kinds.js'
 export type { Device } from './runtime/device.js'
+export type { Precision } from './runtime/precision.js'
 export type { Architecture, EncoderConfig } from './onnx/import.js'
-export { Predictor, type Prediction, type PredictInput, type PredictOptions } from './predict/predictor.js'
+export {
+  Predictor,
+  type Prediction,
+  type PredictInput,
+  type PredictOptions,
+  type PredictorMemory,
+  type PredictorOptions,
+} from './predict/predictor.js'
 export type { Rows } from './train/batch.js'
 export { evaluate, type EvaluateOptions, type Evaluation } from './train/evaluate.js'
 export type { Encoder } from './train/encoder.js'

@@ -14,20 +14,37 @@ export const compiledAddon = join(folder, addonName)
 const limitsFile = join(root, 'test', 'cuda', 'limits.json')
 const archs = '80;90'
 
-/** Builds the addon and the programs for tests with CUDA into build/nvcc. Returns false where that fails. */
-function compile(nvcc) {
-  const definitions = [
-    '-DOA_CUDA=ON',
-    '-DOA_ISAS=scalar',
-    `-DOA_NVCC=${nvcc}`,
-    `-DOA_CUDA_ARCHS=${archs}`,
-    '-DOA_ADDON=ON',
-    '-DOA_TESTS=ON',
-  ]
+/** Builds the addon and the programs for tests into a folder. Returns false where that fails. */
+export function compileInto(target, definitions) {
+  const lacking = whyNoCmake()
+  if (lacking) {
+    console.error(lacking)
+    return false
+  }
+  const all = ['-DOA_ISAS=scalar', '-DOA_ADDON=ON', '-DOA_TESTS=ON', ...definitions]
   const quiet = ['-Wno-dev', '--log-level=WARNING', '-DCMAKE_BUILD_TYPE=Release']
-  const jobs = String(Math.min(8, availableParallelism()))
+  const generator = works('make') || !works('ninja') ? [] : ['-G', 'Ninja']
+  const jobs = String(Math.min(16, availableParallelism()))
   const run = (args) => spawnSync('cmake', args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
-  return run(['-S', root, '-B', folder, ...definitions, ...quiet]) && run(['--build', folder, '--parallel', jobs])
+  return run(['-S', root, '-B', target, ...generator, ...all, ...quiet]) && run(['--build', target, '--parallel', jobs])
+}
+
+function works(command) {
+  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
+}
+
+function whyNoCmake() {
+  const { stdout } = spawnSync('cmake', ['--version'], { encoding: 'utf8' })
+  const [, major, minor] = /version (\d+)\.(\d+)/.exec(stdout ?? '') ?? []
+  if (major === undefined)
+    return 'cmake was not found: 3.25 or later is needed, for example by: python3 -m pip install cmake'
+  if (Number(major) > 3 || Number(minor) >= 25) return undefined
+  return `cmake is ${major}.${minor}: 3.25 or later is needed, for example by: python3 -m pip install cmake`
+}
+
+/** With CUDA for some architectures (`80;90`). */
+export function compileCuda(target, nvcc, architectures) {
+  return compileInto(target, ['-DOA_CUDA=ON', `-DOA_NVCC=${nvcc}`, `-DOA_CUDA_ARCHS=${architectures}`])
 }
 
 /** What ptxas reported, one object for every kernel and architecture. */
@@ -91,7 +108,7 @@ export function testNvcc({ write }) {
     return count({ failed: 1 })
   }
   console.log(`nvcc ${toolkit.version}: ${toolkit.nvcc}`)
-  if (!compile(toolkit.nvcc)) return count({ failed: 1 })
+  if (!compileCuda(folder, toolkit.nvcc, archs)) return count({ failed: 1 })
   const kernels = readReports()
   for (const { name, arch, registers, shared, stack, spills } of kernels) {
     console.log(`${name}  sm_${arch}: ${registers} registers, ${shared} bytes shared, stack ${stack}, spills ${spills}`)

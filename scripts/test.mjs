@@ -5,12 +5,13 @@
 //   --arm64       the engine without Node, compiled for arm64 and emulated by qemu
 //   --nvcc        the kernels for GPUs through the real compiler (a CUDA toolkit is needed); --write renews their limits
 //   --gpu         the op cases and trainings on the GPU of this machine, and under compute-sanitizer where it runs
+//                 (--no-sanitizer leaves that out: it takes longest)
 //   --package     the packed package, installed into empty folders; needs the npm registry
 // The last line is `N passed, N failed, N skipped`; the exit code says the same.
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { addonName, root } from './native.mjs'
-import { replayOnGpu } from './gpu.mjs'
+import { testGpu } from './gpu.mjs'
 import { compiledAddon, testNvcc } from './nvcc.mjs'
 import { programFolder, recordings, runPrograms } from './programs.mjs'
 import { countAva, finish, need, runTests } from './tally.mjs'
@@ -27,6 +28,10 @@ function compile(project) {
 
 function buildTests() {
   need('building the addon', process.execPath, [join(root, 'scripts', 'install.mjs')])
+  compileTests()
+}
+
+function compileTests() {
   rmSync(join(root, 'dist-test'), { recursive: true, force: true })
   compile('tsconfig.test.json')
 }
@@ -74,11 +79,10 @@ async function main() {
     testNvcc({ write: args.includes('--write') })
     await runCuda('compiled', compiledAddon)
   } else if (args.includes('--gpu')) {
+    // A bundle for a machine without a network has both, and no compiler of TypeScript.
     if (!hasRecordings()) await runAva(recordedTests)
-    else buildTests()
-    testNvcc({ write: false })
-    await replayOnGpu()
-    await runCuda('gpu', compiledAddon)
+    else if (existsSync(join(root, 'node_modules', 'typescript'))) compileTests()
+    await testGpu((addon) => runCuda('gpu', addon), { sanitize: !args.includes('--no-sanitizer') })
   } else if (args.includes('--smoke')) await runAva(['dist-test/test/smoke.test.js'])
   else if (args.includes('--sanitizers') || args.includes('--arm64')) {
     if (!hasRecordings()) await runAva(recordedTests)

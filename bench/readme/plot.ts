@@ -2,7 +2,8 @@ import type { BenchReport } from '../../lib/bench/bench.js'
 import type { PeerWorkload } from '../peers/jobs.js'
 import type { PeersReport } from '../peers/report.js'
 import type { Results } from './results.js'
-import { engineTitles, modelTitle, workloadTitles } from './tables.js'
+import { modelTitle } from './markdown.js'
+import { engineTitles, workloadTitles } from './tables.js'
 
 /** Bars of one workload: for each model one bar of each series that has it. */
 export interface Panel {

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { BenchReport } from '../../lib/bench/bench.js'
+import type { GpuReport } from '../gpu/report.js'
 import type { PeersReport } from '../peers/report.js'
 import type { QualityReport } from '../quality/summary.js'
 
@@ -16,6 +17,7 @@ export interface Results {
   readonly throughput: readonly Named<BenchReport>[]
   readonly peers: readonly Named<PeersReport>[]
   readonly quality: readonly Named<QualityReport>[]
+  readonly gpu: readonly Named<GpuReport>[]
 }
 
 /**
@@ -23,7 +25,7 @@ export interface Results {
  * @param folder from `root`; it need not be there
  */
 export function readResults(root: string, folder = 'bench/results'): Results {
-  const results = { throughput: [], peers: [], quality: [] } as Record<string, Named<never>[]>
+  const results = { throughput: [], peers: [], quality: [], gpu: [] } as Record<string, Named<never>[]>
   const names = existsSync(path.join(root, folder)) ? readdirSync(path.join(root, folder)).sort() : []
   for (const name of names.filter((each) => each.endsWith('.json'))) {
     const file = `${folder}/${name}`

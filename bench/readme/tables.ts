@@ -3,6 +3,8 @@ import { sum } from '../../lib/bench/statistics.js'
 import type { Engine, PeerWorkload } from '../peers/jobs.js'
 import type { PeersReport } from '../peers/report.js'
 import type { Comparison, QualityReport, Sample } from '../quality/summary.js'
+import { gpuTable } from './gpu_table.js'
+import { markdownTable, modelTitle, wholeNumber } from './markdown.js'
 import type { Named, Results } from './results.js'
 
 /** How workloads are called in headings. */
@@ -28,6 +30,7 @@ export function makeTables(results: Results): string {
     ...results.peers.map(peersTable),
     ...results.throughput.map(throughputTable),
     ...results.quality.map(qualityTable),
+    ...results.gpu.map(gpuTable),
   ]
   return parts.length === 0 ? 'No results are committed yet.' : parts.join('\n\n')
 }
@@ -41,10 +44,10 @@ function peersTable({ file, report }: Named<PeersReport>): string {
     const cells = workloads.flatMap((workload) => {
       const ours = median(report, 'onnx-adapters', model, workload)
       const theirs = median(report, 'torch', model, workload, workload === 'equal' ? undefined : 'bucketed')
-      return [number(ours), number(theirs), ours && theirs ? `**${(ours / theirs).toFixed(1)}x**` : '']
+      return [wholeNumber(ours), wholeNumber(theirs), ours && theirs ? `**${(ours / theirs).toFixed(1)}x**` : '']
     })
     const memory = (['onnx-adapters', 'torch'] as const).map((engine) =>
-      number(report.memory.find((each) => each.engine === engine && each.model === model)?.peakMiB),
+      wholeNumber(report.memory.find((each) => each.engine === engine && each.model === model)?.peakMiB),
     )
     return [modelTitle(model), ...cells, ...memory]
   })
@@ -57,13 +60,13 @@ function peersTable({ file, report }: Named<PeersReport>): string {
   const others = (['adapterhub', 'peft-lora'] as const).flatMap((engine) => {
     const lines = report.rates.filter((each) => each.engine === engine && each.padding === 'bucketed')
     if (lines.length === 0) return []
-    const rates = lines.map((each) => `${number(each.median)} (${workloadTitles[each.workload]})`).join(', ')
+    const rates = lines.map((each) => `${wholeNumber(each.median)} (${workloadTitles[each.workload]})`).join(', ')
     return [`${engineTitles[`${engine} bucketed`]!.split(',')[0]}: ${rates}`]
   })
   return [
     `Training, real tokens a second (median of ${report.settings.rounds} rounds, engines in turns; PyTorch with batches bucketed by ` +
       'length, the best it gets without packing), and the peak of resident memory:',
-    table(header, rows),
+    markdownTable(header, rows),
     [...others, source(file, report)].join('. '),
   ].join('\n\n')
 }
@@ -85,12 +88,12 @@ function throughputTable({ file, report }: Named<BenchReport>): string {
     const { trainedParameters, training, inference, bytes } = of(last)
     return [
       modelTitle(variant.replace(/^adapters /, '')),
-      number(trainedParameters),
-      ...workloads.map((workload) => number(of(workload).training.tokensPerSecond.median)),
+      wholeNumber(trainedParameters),
+      ...workloads.map((workload) => wholeNumber(of(workload).training.tokensPerSecond.median)),
       `${Math.round(100 * training.shareOfRoof)} %`,
       splitText(training.split.share),
-      number(inference.tokensPerSecond.median),
-      number(sum(Object.values(bytes)) / 2 ** 20),
+      wholeNumber(inference.tokensPerSecond.median),
+      wholeNumber(sum(Object.values(bytes)) / 2 ** 20),
     ]
   })
   const header = [
@@ -107,7 +110,7 @@ function throughputTable({ file, report }: Named<BenchReport>): string {
     `onnx-adapters alone, ${layers} layers of width ${hidden}, training in real tokens a second (median over steps). The four ` +
       `columns on the right are for ${workloadTitles[last]}; the roof is ${(report.roof.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s of ` +
       'fused multiply-adds, measured in the same run; the adapters come with the residual and LayerNorm that are fused into them:',
-    table(header, rows),
+    markdownTable(header, rows),
     source(file, report),
   ].join('\n\n')
 }
@@ -134,7 +137,7 @@ function qualityTable({ file, report }: Named<QualityReport>): string {
   return [
     'Quality on the dev sets, mean ± standard error over seeds (their number), points: Matthews correlation for CoLA, the mean ' +
       'of Pearson and Spearman for STS-B, else accuracy:',
-    table(header, rows),
+    markdownTable(header, rows),
     source(file, report),
   ].join('\n\n')
 }
@@ -150,28 +153,6 @@ function difference({ difference: value, passes }: Comparison): string {
   return `${value > 0 ? '+' : ''}${value.toFixed(1)}${passes ? '' : ' (below)'}`
 }
 
-export function modelTitle(model: string): string {
-  if (/^\d+$/.test(model)) return `adapters ${model}`
-  const titles: Readonly<Record<string, string>> = {
-    full: 'full fine-tuning',
-    layernorm: 'LayerNorms and head',
-    head: 'head alone',
-  }
-  if (titles[model]) return titles[model]
-  const layers = model.replace('top-', '')
-  return layers === '1' ? 'top layer' : `top ${layers} layers`
-}
-
 function source(file: string, { machine, threads }: Pick<BenchReport, 'machine' | 'threads'>): string {
   return `${machine.cpu} (${machine.isa}), ${threads} threads, ${machine.date}: [\`${file}\`](${file}).`
-}
-
-function number(value: number | undefined): string {
-  return value === undefined ? '' : Math.round(value).toLocaleString('en-US')
-}
-
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  const rule = header.map((_, i) => (i === 0 ? '---' : '---:'))
-  return [line(header), line(rule), ...rows.map(line)].join('\n')
 }

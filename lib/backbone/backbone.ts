@@ -4,6 +4,7 @@ import type { TensorPart } from '../ir/graph.js'
 import type { EncoderConfig, ImportedEncoder } from '../onnx/import.js'
 import { checkKeys } from '../options.js'
 import { resolveDevice, resolveThreads, type Device } from '../runtime/device.js'
+import { checkPrecision, type Precision } from '../runtime/precision.js'
 import { WeightPool } from '../runtime/weights.js'
 import { Encoder } from '../train/encoder.js'
 import type { Verification } from './verify.js'
@@ -11,6 +12,8 @@ import type { Verification } from './verify.js'
 export interface EncoderOptions {
   /** @default 'auto' */
   readonly device?: Device
+  /** On the CPU all is float32; see `Precision`. @default 'auto' */
+  readonly precision?: Precision
   /** @default all the system offers */
   readonly threads?: number | undefined
 }
@@ -36,7 +39,7 @@ export interface BackboneSource {
 
 /**
  * A frozen encoder that trainers, encoders and predictors share: imported once, its weights packed once per
- * instruction set, never changed by any of them.
+ * device and precision, never changed by any of them.
  */
 export class Backbone {
   /** What it is called in reports. */
@@ -92,23 +95,26 @@ export class Backbone {
   }
 
   /**
-   * The weights as an instruction set wants them; the same object for everybody.
+   * The weights as a device wants them; the same object for everybody.
+   * @param target of a `ResolvedDevice`
    * @throws {DeviceError} ERR_DISPOSED after `release`
    */
-  weights(isa: string): WeightPool {
+  weights(target: string): WeightPool {
     if (this.#released) throw new DeviceError('ERR_DISPOSED', `the backbone "${this.name}" was released: load it again`)
-    const before = this.#pools.get(isa)
+    const before = this.#pools.get(target)
     if (before) return before
-    const pool = new WeightPool(isa)
-    this.#pools.set(isa, pool)
+    const pool = new WeightPool(target)
+    this.#pools.set(target, pool)
     return pool
   }
 
   /** The frozen encoder alone. @throws {OptionError} ERR_OPTION; {DeviceError} ERR_DEVICE, ERR_MEMORY */
   async encoder(options: EncoderOptions = {}): Promise<Encoder> {
-    checkKeys('encoder', options, ['device', 'threads'])
+    checkKeys('encoder', options, ['device', 'precision', 'threads'])
+    const { device, precision = 'auto' } = options
     const threads = resolveThreads(options.threads)
-    const { isa } = resolveDevice(options.device)
-    return Encoder.create(this.imported, this.weights(isa), threads)
+    checkPrecision(precision, device)
+    const { target } = resolveDevice(device, precision)
+    return Encoder.create(this.imported, this.weights(target), threads)
   }
 }

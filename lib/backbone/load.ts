@@ -2,7 +2,9 @@ import { dirname, join } from 'node:path'
 import { Tokenizer } from '../data/tokenize.js'
 import { DataError } from '../errors.js'
 import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
-import { readModelFile } from '../onnx/read.js'
+import { externalLocations } from '../onnx/external.js'
+import { readModel, readModelFile } from '../onnx/read.js'
+import { readRecords } from '../onnx/records.js'
 import { checkKeys, wrongOption } from '../options.js'
 import { encoderLimits } from '../train/batch.js'
 import { Backbone } from './backbone.js'
@@ -42,6 +44,29 @@ export async function loadBackbone(path: string, options: LoadBackboneOptions = 
     verify: compare,
   })
   if (verify) await backbone.verify()
+  return backbone
+}
+
+/**
+ * As `loadBackbone`, without the contents of its weights: for those who look at its structure, and compute nothing with
+ * it. The file is hashed and followed, and never held.
+ */
+export async function loadStructure(path: string): Promise<Backbone> {
+  const files = await locateBackbone(path, {})
+  const { model: sparse } = await readRecords(files.model)
+  const external = externalLocations(sparse).map((location) => join(dirname(files.model), location))
+  // Tensors in other files are looked at too: those are read as ever.
+  const model = external.length > 0 ? await readModel(files.model) : sparse
+  const imported = importEncoder(model, false)
+  const backbone = new Backbone({
+    name: files.name,
+    file: files.model,
+    sha256: await hashFiles([files.model, ...external]),
+    imported,
+    loadTokenizer: () => loadTokenizer(files, imported),
+    verify: compare,
+  })
+  backbone.release()
   return backbone
 }
 
@@ -87,7 +112,8 @@ async function compare(backbone: Backbone): Promise<Verification> {
       positions: config.positions,
       tokenTypes: encoderLimits(imported.graph).tokenTypes,
       encode: async (rows) => {
-        encoder ??= await backbone.encoder()
+        // What is compared is the import, so in float32; a GPU's memory is left alone.
+        encoder ??= await backbone.encoder({ device: 'cpu' })
         return encoder.encode(rows)
       },
     })

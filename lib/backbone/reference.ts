@@ -1,15 +1,14 @@
 /** Asks ONNX Runtime, in a child process, for the hidden states of some rows. */
 
-import { fork } from 'node:child_process'
 import { link, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { makeFolder } from '../formats/folder.js'
 import { externalLocations } from '../onnx/external.js'
 import { decodeModel } from '../onnx/read.js'
 import type { OnnxModel } from '../onnx/schema.js'
 import { encodeModel } from '../onnx/write.js'
+import { askChild } from './child.js'
 import type { ReferenceAnswer, ReferenceRequest, ReferenceRow } from './verify_child.js'
 
 export interface ReferenceSubject {
@@ -59,20 +58,5 @@ async function linkExternalData(model: OnnxModel, from: string, to: string): Pro
 }
 
 function ask(request: ReferenceRequest): Promise<ReferenceAnswer> {
-  const script = fileURLToPath(new URL('./verify_child.js', import.meta.url))
-  return new Promise((finish) => {
-    // `advanced` carries typed arrays as they are. What the library prints goes nowhere.
-    const child = fork(script, [], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      execArgv: [],
-      // The library would report its use to its makers, and leave a session file in the working folder.
-      env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
-    })
-    child.once('message', (message) => finish(message as ReferenceAnswer))
-    child.once('error', (error) => finish({ kind: 'failed', reason: error.message }))
-    child.once('exit', (code, signal) => finish({ kind: 'failed', reason: `the process ended with ${signal ?? code}` }))
-    // A child that died before it could listen reports through its exit.
-    child.send(request, () => {})
-  })
+  return askChild<ReferenceAnswer>(new URL('./verify_child.js', import.meta.url), request)
 }

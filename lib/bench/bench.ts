@@ -9,7 +9,7 @@ import { significant } from './statistics.js'
 import { Subject, subjectModel, type BytesByKind, type StepTimes } from './subject.js'
 import { syntheticBackbone } from './synthetic.js'
 import { defaultModes, defaultSizes, makeVariants, type Variant } from './variant.js'
-import { makeWorkload, workloadNames, type Workload, type WorkloadName } from './workload.js'
+import { defaultWorkloads, makeWorkload, workloadNames, type Workload, type WorkloadName } from './workload.js'
 
 /** Options of `bench()`. */
 export interface BenchOptions {
@@ -205,7 +205,13 @@ const known: readonly (keyof BenchOptions)[] = [
 /** @throws {OptionError} ERR_OPTION */
 export function resolveBenchOptions(options: BenchOptions) {
   checkKeys('bench', options, known)
-  const { backbone, shape = 'minilm', workloads = workloadNames, sizes = defaultSizes, modes = defaultModes } = options
+  const {
+    backbone,
+    shape = 'minilm',
+    workloads = defaultWorkloads,
+    sizes = defaultSizes,
+    modes = defaultModes,
+  } = options
   const names = typeof backbone === 'string' ? backbone !== '' : isBackbone(backbone)
   if (backbone !== undefined && !names)
     throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', backbone)

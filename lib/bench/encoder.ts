@@ -29,6 +29,7 @@ const bert = { vocabulary: 30522, positions: 512, tokenTypes: 2, pooler: true }
 export const shapes = {
   minilm: { layers: 6, hidden: 384, heads: 12, feedForward: 1536, ...bert },
   'bert-base': { layers: 12, hidden: 768, heads: 12, feedForward: 3072, ...bert },
+  'bert-large': { layers: 24, hidden: 1024, heads: 16, feedForward: 4096, ...bert },
 } as const satisfies Record<string, BertShape>
 
 export type ShapeName = keyof typeof shapes

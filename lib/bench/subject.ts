@@ -1,13 +1,17 @@
 import { seedWords } from '../adapters/init.js'
 import type { Backbone } from '../backbone/backbone.js'
+import type { Pool } from '../heads/define.js'
+import type { Node } from '../ir/graph.js'
 import { planReport } from '../plan/report.js'
+import type { Entry } from '../plan/schedule.js'
 import { resolveDevice, resolveThreads, type Device } from '../runtime/device.js'
+import type { NativeMemory, ProductShape } from '../runtime/native-types.js'
 import { Session } from '../runtime/session.js'
 import { encoderLimits, packRows } from '../train/batch.js'
 import { compileModel } from '../train/compile.js'
 import { packLabels } from '../train/labels.js'
 import type { LabelledRows } from '../train/trainer.js'
-import { resolveTrainerOptions } from '../train/trainer_options.js'
+import { resolveTrainerOptions, type TrainerOptions } from '../train/trainer_options.js'
 import { countFlops } from './flops.js'
 import { nodePhases, splitStep, type Split } from './phases.js'
 import { sum } from './statistics.js'
@@ -21,6 +25,7 @@ export interface StepTimes {
   /** From the rows to the result, as a caller sees it. */
   readonly milliseconds: number
   readonly flops: number
+  /** All of it is `other` where the ops are not timed. */
   readonly split: Split
 }
 
@@ -40,6 +45,12 @@ export interface BytesByKind {
 export interface SubjectOptions {
   readonly device: Device
   readonly threads: number | undefined
+  /** @default that of `subjectModel` */
+  readonly pool?: Pool
+  /** Times every op. On a GPU the ops of a step are then started one by one, instead of all at once. @default true */
+  readonly timing?: boolean
+  /** As train() takes it. @default 'auto' */
+  readonly precision?: TrainerOptions['precision']
 }
 
 /** The `step` and the `forward` of a trainer. */
@@ -49,7 +60,7 @@ export type EntryName = 'step' | 'forward'
 export const subjectModel = { dropout: 0.1, pool: 'mean' } as const
 
 /**
- * A model that is measured: what a Trainer runs, on a session that times every op. Its head has two
+ * A model that is measured: what a Trainer runs, on a session that can time every op. Its head has two
  * classes.
  */
 export class Subject {
@@ -70,25 +81,26 @@ export class Subject {
     backbone: Backbone,
     variant: Variant,
     workload: Workload,
-    { device, threads }: SubjectOptions,
+    { device, threads, pool = subjectModel.pool, timing = true, precision = 'auto' }: SubjectOptions,
   ): Promise<Subject> {
     const model = resolveTrainerOptions({
       ...variant.options,
       backbone,
       task: { kind: 'classification', outputs },
-      head: { pool: subjectModel.pool },
+      head: { pool },
       dropout: subjectModel.dropout,
+      precision,
     })
     const { entries, layout, initial } = compileModel(backbone.imported, model)
     const sizes = workload.batches.map(({ inputIds }) => sum(inputIds.map((row) => row.length)))
     const session = await Session.create({
       entries: entries.filter(({ name }) => name === 'step' || name === 'forward'),
       layout,
-      weights: backbone.weights(resolveDevice(device).isa),
+      weights: backbone.weights(resolveDevice(device, precision).target),
       seed: seedWords(0),
       threads: resolveThreads(threads),
       capacity: { tokens: Math.max(...sizes), sequences: workload.batches[0]!.inputIds.length },
-      timing: true,
+      timing,
     })
     await session.write({ parameters: initial })
     return new Subject(session, backbone, workload.batches, sum(layout.trained.map(({ length }) => length)))
@@ -97,6 +109,21 @@ export class Subject {
   /** Floating-point operations a second that the threads of this session can do. */
   measureRoof(milliseconds: number): Promise<number> {
     return this.#session.measureRoof(milliseconds)
+  }
+
+  /** Of products of one shape, in the precision of the steps. */
+  measureProduct(product: ProductShape, milliseconds: number): Promise<number> {
+    return this.#session.measureProduct(product, milliseconds)
+  }
+
+  /** What a step runs. */
+  nodes(name: EntryName): readonly Node[] {
+    return this.#entry(name).nodes
+  }
+
+  /** Bytes that the device holds for it. */
+  memory(): NativeMemory {
+    return this.#session.memory()
   }
 
   bytes(): BytesByKind {
@@ -124,6 +151,14 @@ export class Subject {
     return steps
   }
 
+  /** Goes through all batches once: what is made once for a shape is there afterwards. */
+  async warmUp(entry: EntryName, signal?: AbortSignal): Promise<void> {
+    for (let i = 0; i < this.#batches.length; i++) {
+      signal?.throwIfAborted()
+      await this.#runOnce(entry, i)
+    }
+  }
+
   dispose(): Promise<void> {
     return this.#session.dispose()
   }
@@ -143,15 +178,19 @@ export class Subject {
           }
     const { opMilliseconds } = await this.#session.run(name, [batch])
     const milliseconds = performance.now() - started
-    const { entry } = this.#session.plan.entries.find((each) => each.entry.name === name)!
+    const entry = this.#entry(name)
     const lengths = rows.inputIds.map((row) => row.length)
     return {
       tokens: sum(lengths),
       rows: lengths.length,
       milliseconds,
       flops: countFlops(entry.nodes, lengths),
-      split: splitStep(milliseconds, opMilliseconds![0]!, nodePhases(entry)),
+      split: splitStep(milliseconds, opMilliseconds?.[0] ?? new Float64Array(0), nodePhases(entry)),
     }
+  }
+
+  #entry(name: EntryName): Entry {
+    return this.#session.plan.entries.find((each) => each.entry.name === name)!.entry
   }
 }
 

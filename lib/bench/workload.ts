@@ -3,8 +3,10 @@ import { OptionError } from '../errors.js'
 import type { LabelledRows } from '../train/trainer.js'
 import { lengthCounts } from './lengths.js'
 
-export const workloadNames = ['equal', 'sst2', 'mrpc'] as const
+export const workloadNames = ['equal', 'sst2', 'mrpc', 'squad'] as const
 export type WorkloadName = (typeof workloadNames)[number]
+/** SQuAD's rows are seven times as long as MRPC's: they are measured where they are asked for. */
+export const defaultWorkloads: readonly WorkloadName[] = ['equal', 'sst2', 'mrpc']
 
 /** Batches of random tokens whose lengths are those of a real data set, or all equal. */
 export interface Workload {
@@ -19,6 +21,8 @@ export interface WorkloadOptions {
   /** Longest row of the model, tokens; lengths are cut there. */
   readonly positions: number
   readonly vocabulary: number
+  /** How many batches are gone through before the first comes again. @default 32 */
+  readonly batches?: number
 }
 
 const equalLength = 128
@@ -27,7 +31,7 @@ const batchCount = 32
 
 /** The same batches for the same options, on every machine. */
 export function makeWorkload(name: WorkloadName, options: WorkloadOptions): Workload {
-  const { batchSize, positions, vocabulary } = options
+  const { batchSize, positions, vocabulary, batches = batchCount } = options
   const random = numbers(workloadNames.indexOf(name))
   const pick = name === 'equal' ? () => equalLength : lengthSampler(lengthCounts[name])
   const lowest = Math.min(1000, vocabulary >> 1)
@@ -39,7 +43,7 @@ export function makeWorkload(name: WorkloadName, options: WorkloadOptions): Work
     inputIds: Array.from({ length: batchSize }, row),
     labels: Array.from({ length: batchSize }, (_, i) => i % 2),
   })
-  return { name, description: describe(name), batches: Array.from({ length: batchCount }, batch) }
+  return { name, description: describe(name), batches: Array.from({ length: batches }, batch) }
 }
 
 function describe(name: WorkloadName): string {
@@ -50,6 +54,8 @@ function describe(name: WorkloadName): string {
       return 'lengths of SST-2 (13.3 tokens a row)'
     case 'mrpc':
       return 'lengths of MRPC (53.2 tokens a row)'
+    case 'squad':
+      return 'lengths of SQuAD, cut into windows of 384 (178.5 tokens a row)'
     default:
       return name satisfies never
   }

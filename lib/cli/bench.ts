@@ -5,7 +5,7 @@ import { bench, resolveBenchOptions, type BenchOptions, type BenchProgress } fro
 import { shapes } from '../bench/encoder.js'
 import { resultJson } from '../bench/json.js'
 import { printBenchReport } from '../bench/print.js'
-import { workloadNames } from '../bench/workload.js'
+import { defaultWorkloads, workloadNames } from '../bench/workload.js'
 import { OptionError } from '../errors.js'
 import { writeAtomic } from '../formats/atomic.js'
 import * as parse from './arguments.js'
@@ -24,7 +24,7 @@ export function benchCommand(): Command {
     .option('--shape <name>', `of the random weights: ${Object.keys(shapes).join(', ')} (default: minilm)`)
     .option('--sizes <list>', 'adapter sizes (default: 1,8,64,256)', numbers)
     .option('--modes <list>', 'adapters, full, top-K, layernorm, head (default: all, top-1)', parse.list)
-    .option('--workloads <list>', `${workloadNames.join(', ')} (default: all)`, parse.list)
+    .option('--workloads <list>', `${workloadNames.join(', ')} (default: ${defaultWorkloads.join(', ')})`, parse.list)
     .option('--batch-size <n>', 'rows a step (default: 32)', parse.number)
     .option('--seconds <s>', 'of training, and of inference, for each line of the table (default: 3)', parse.number)
     .option('--rounds <n>', 'turns that these seconds are cut into (default: 3)', parse.number)

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { dataFiles } from '../data/readers/index.js'
 import type { Device } from '../runtime/device.js'
+import { precisions, type Precision } from '../runtime/precision.js'
 import { evaluate } from '../train/evaluate.js'
 import * as parse from './arguments.js'
 import { count, log, print, printJson, table, type CommonOptions } from './io.js'
@@ -9,6 +10,7 @@ interface EvaluateFlags {
   readonly data: string
   readonly backbone?: string
   readonly device?: Device
+  readonly precision?: Precision
   readonly threads?: number
   readonly textColumn?: string
   readonly textPairColumn?: string
@@ -25,12 +27,13 @@ export function evaluateCommand(): Command {
     .option('--text-pair-column <name>', 'column of the second text')
     .option('--label-column <name>', 'column of the label')
     .option('--device <name>', 'auto, cpu, cuda (default: auto)')
+    .option('--precision <name>', `${precisions.join(', ')} (default: auto)`)
     .option('--threads <n>', '(default: all)', parse.number)
     .action(async (run: string, flags: EvaluateFlags, command: Command) => {
       const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
-      const { data, backbone, device, threads, textColumn, textPairColumn, labelColumn } = flags
+      const { data, backbone, device, precision, threads, textColumn, textPairColumn, labelColumn } = flags
       const columns = { text: textColumn, textPair: textPairColumn, label: labelColumn }
-      const result = await evaluate({ run, data, columns, backbone, device, threads })
+      const result = await evaluate({ run, data, columns, backbone, device, precision, threads })
       const { metrics, rows, loss, truncated, warnings } = result
       if (!quiet) for (const { message } of warnings) log(`warning: ${message}`)
       if (truncated > 0 && !quiet) log(`warning: ${truncated} of ${rows} rows were cut to the length of training`)

@@ -5,6 +5,7 @@ import { benchCommand } from './bench.js'
 import { buildCommand } from './build.js'
 import { doctorCommand } from './doctor.js'
 import { evaluateCommand } from './evaluate.js'
+import { exportCommand } from './export.js'
 import { fetchCommand } from './fetch.js'
 import { describeUnknown, flagsOf } from './flags.js'
 import { inspectCommand } from './inspect.js'
@@ -21,6 +22,7 @@ const commands = [
   evaluateCommand,
   predictCommand,
   benchCommand,
+  exportCommand,
 ]
 
 function program(): Command {

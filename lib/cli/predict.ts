@@ -7,6 +7,7 @@ import { taskFamily } from '../data/tasks/index.js'
 import { OptionError } from '../errors.js'
 import { Predictor, type Prediction } from '../predict/predictor.js'
 import type { Device } from '../runtime/device.js'
+import { precisions, type Precision } from '../runtime/precision.js'
 import * as parse from './arguments.js'
 import { log, print, type CommonOptions } from './io.js'
 import { splitArguments } from './runs_and_texts.js'
@@ -17,6 +18,7 @@ interface PredictFlags {
   readonly textPairColumn?: string
   readonly backbone?: string
   readonly device?: Device
+  readonly precision?: Precision
   readonly threads?: number
 }
 
@@ -32,12 +34,13 @@ export function predictCommand(): Command {
     .option('--text-pair-column <name>', 'column of the second text')
     .option('--backbone <path>', 'where the backbone lies now')
     .option('--device <name>', 'auto, cpu, cuda (default: auto)')
+    .option('--precision <name>', `${precisions.join(', ')} (default: auto)`)
     .option('--threads <n>', '(default: all)', parse.number)
     .action(async (words: string[], flags: PredictFlags, command: Command) => {
       const { json = false, quiet = false } = command.optsWithGlobals<CommonOptions>()
-      const { input, textColumn, textPairColumn, backbone, device, threads } = flags
+      const { input, textColumn, textPairColumn, backbone, device, precision, threads } = flags
       const { runs, texts, doubts } = splitArguments(words, input)
-      await using predictor = await Predictor.load(runs, { backbone, device, threads })
+      await using predictor = await Predictor.load(runs, { backbone, device, precision, threads })
       const warnings = [...doubts, ...predictor.warnings.map(({ message }) => message)]
       if (!quiet) for (const warning of warnings) log(`warning: ${warning}`)
       const columns = { text: textColumn, textPair: textPairColumn }

@@ -5,6 +5,7 @@ import { taskKinds } from '../kinds.js'
 import type { ProgressEvent } from '../train/progress.js'
 import { train, type TrainResult } from '../train/train.js'
 import { OptionError } from '../errors.js'
+import { precisions } from '../runtime/precision.js'
 import { resolveTrainOptions, trainOptionNames, type TrainOptions } from '../train/train_options.js'
 import * as parse from './arguments.js'
 import { toOptions } from './flags.js'
@@ -63,7 +64,7 @@ export function trainCommand(): Command {
     .option('--max-length <n>', 'tokens a row may have; longer rows are cut (default: 128)', parse.number)
     .option('--seed <n>', 'the same seed gives the same run (default: 0)', parse.number)
     .option('--device <name>', 'auto, cpu, cuda (default: auto)')
-    .option('--precision <name>', 'auto, float32 (default: auto)')
+    .option('--precision <name>', `${precisions.join(', ')} (default: auto)`)
     .option('--threads <n>', '(default: all)', parse.number)
     .option('--metric <name>', "picks the best epoch (default: the task's)")
     .option('--early-stopping <n>', 'stop after n epochs without a better one', parse.number)

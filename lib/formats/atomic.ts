@@ -18,13 +18,19 @@ export async function writeAtomic(file: string, ...parts: readonly (string | Uin
  * synced, renamed, and the folder synced. The rename is the commit point; before it the old file is as it was, and a
  * failure leaves nothing beside it.
  * @param write fills the file; an error of its own, such as of a source that it reads, comes through as it is
+ * @param check looks at the file under its temporary name; what it throws keeps the old one
  * @throws RunError ERR_RUN_WRITE with `details.reason`, the system's code (ENOSPC, EROFS, ...)
  */
-export async function writeAtomicWith(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+export async function writeAtomicWith(
+  file: string,
+  write: (handle: FileHandle) => Promise<void>,
+  check?: (temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = temporaryName(file)
   const forget = atExit(() => rmSync(temporary, { force: true }))
   try {
     await fillSynced(temporary, write)
+    await check?.(temporary)
     await rename(temporary, file)
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})

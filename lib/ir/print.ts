@@ -41,6 +41,8 @@ function reference(value: Value, numbers: ReadonlyMap<Value, string>): string {
     case 'gradient':
     case 'moment1':
     case 'moment2':
+    case 'task':
+    case 'working':
       return `${value.storage} ${value.name}`
     default:
       return value.storage satisfies never

@@ -5,14 +5,16 @@ import type { Graph, Node, Storage, Value } from './graph.js'
  * What a graph is after each stage.
  * - `imported`: inference over frozen weights alone.
  * - `model`: with adapters and head; parameters appear.
+ * - `shared`: inference for several tasks at once; what was a parameter is a weight of a row's task.
  * - `backward`: with backward nodes; gradients appear, each written once.
  * - `planned`: with the optimizer, which alone writes parameters and moments.
  */
-export type Stage = 'imported' | 'model' | 'backward' | 'planned'
+export type Stage = 'imported' | 'model' | 'shared' | 'backward' | 'planned'
 
 const readable: Readonly<Record<Stage, readonly Storage[]>> = {
   imported: ['input', 'frozen', 'activation'],
   model: ['input', 'frozen', 'parameter', 'activation'],
+  shared: ['input', 'frozen', 'task', 'activation'],
   backward: ['input', 'frozen', 'parameter', 'activation', 'gradient'],
   planned: ['input', 'frozen', 'parameter', 'activation', 'gradient', 'moment1', 'moment2'],
 }
@@ -20,6 +22,7 @@ const readable: Readonly<Record<Stage, readonly Storage[]>> = {
 const writable: Readonly<Record<Stage, readonly Storage[]>> = {
   imported: ['activation'],
   model: ['activation'],
+  shared: ['activation'],
   backward: ['activation', 'gradient'],
   planned: ['activation', 'gradient', 'parameter', 'moment1', 'moment2'],
 }

@@ -13,7 +13,7 @@ import type { Encoder, Layer } from './fuse/encoder.js'
 import type { LayerNorm } from './fuse/layer_norm.js'
 import type { Linear } from './fuse/linear.js'
 import type { Weight } from './fuse/weight.js'
-import type { OnnxTensor } from './schema.js'
+import { DataType, type OnnxTensor } from './schema.js'
 import { firstNotFinite, tensorFloats } from './tensor.js'
 
 /** The encoder as IR: nodes in running order, weights as frozen values under their public names. */
@@ -24,9 +24,12 @@ export interface EmittedEncoder {
   readonly weights: readonly Value[]
 }
 
-/** @throws OnnxImportError ERR_ONNX_NAN, ERR_ONNX_FORMAT for weights that cannot be used */
-export function emitEncoder(encoder: Encoder): EmittedEncoder {
-  const emitter = new Emitter()
+/**
+ * @param content false leaves the weights empty, for those who look at names and shapes alone
+ * @throws OnnxImportError ERR_ONNX_NAN, ERR_ONNX_FORMAT for weights that cannot be used
+ */
+export function emitEncoder(encoder: Encoder, content = true): EmittedEncoder {
+  const emitter = new Emitter(content)
   const { embedding, layers } = encoder
   const sum = emitter.node(
     'embedding',
@@ -72,6 +75,8 @@ class Emitter {
   readonly nodes: Node[] = []
   readonly weights: Value[] = []
   readonly #checked = new WeakMap<OnnxTensor, Float32Array | Uint16Array>()
+
+  constructor(private readonly content: boolean) {}
 
   node(
     op: string,
@@ -135,6 +140,12 @@ class Emitter {
   #part(name: string, weight: Weight): TensorPart {
     const { tensor, shape, transposed, name: source } = weight
     let data = this.#checked.get(tensor)
+    if (!this.content) {
+      data ??= tensor.dataType === DataType.float16 ? new Uint16Array(0) : new Float32Array(0)
+      this.#checked.set(tensor, data)
+      // Parts of one tensor are different weights.
+      return { name, shape, data: weight.rows ? data.slice() : data, transposed }
+    }
     if (!data) {
       data = tensorFloats(tensor)
       const at = firstNotFinite(data)

@@ -1,6 +1,7 @@
 import { OnnxAdaptersError, OnnxImportError } from '../errors.js'
 import type { Graph, TensorPart, Value } from '../ir/graph.js'
 import type { Activation } from '../ops/define.js'
+import { anchorEncoder, type EncoderAnchors } from './anchors.js'
 import { type Canonical, canonicalise } from './canonicalise.js'
 import { emitEncoder } from './emit.js'
 import { type Encoder, matchEncoder } from './fuse/encoder.js'
@@ -60,20 +61,23 @@ export interface ImportedEncoder {
   readonly inputNames: InputNames
   /** [batch, sequence] of a file that was exported for this one shape. */
   readonly fixedShape?: readonly [number, number]
+  /** Where all of it is in the file; absent of an encoder that is from none. */
+  readonly anchors?: EncoderAnchors
 }
 
 /**
  * Lifts the encoder out of an ONNX graph, by structure and never by names: the graph may hold heads, poolers and
  * further outputs, which are left out.
+ * @param content false leaves the weights of the graph empty
  * @throws OnnxImportError ERR_ONNX_QUANTIZED, ERR_ONNX_CAUSAL, ERR_ONNX_UNSUPPORTED (with `details.node` and
  * `details.expected`), ERR_ONNX_NAN, ERR_ONNX_FORMAT
  */
-export function importEncoder(model: OnnxModel): ImportedEncoder {
+export function importEncoder(model: OnnxModel, content = true): ImportedEncoder {
   try {
     rejectOtherKinds(model)
     const canonical = canonicalise(model)
     const encoder = matchEncoder(canonical)
-    const { graph, pooler, weights } = emitEncoder(encoder)
+    const { graph, pooler, weights } = emitEncoder(encoder, content)
     const config = describe(encoder, weights, canonical.roles)
     const names = inputNames(canonical.roles, encoder)
     const { fixedShape } = canonical.roles
@@ -84,6 +88,7 @@ export function importEncoder(model: OnnxModel): ImportedEncoder {
       ...nameHidden(canonical, encoder.hidden),
       inputNames: names,
       ...(fixedShape ? { fixedShape } : {}),
+      anchors: anchorEncoder(canonical, encoder),
     }
   } catch (error) {
     throw explain(error)

@@ -2,7 +2,7 @@ import { type Dim, type MaybeDim, sameShape } from './dim.js'
 import { type Field, uniform } from './field.js'
 import type { Quantity } from './network.js'
 import { DataType, type OnnxTensor } from './schema.js'
-import { elementCount, tensorData, tensorNumbers, tensorShape } from './tensor.js'
+import { elementCount, plainTensor, tensorData, tensorNumbers, tensorShape, widthOf } from './tensor.js'
 
 /** Tensors up to this size are followed element by element: shapes, not weights. */
 const maxContent = 4096
@@ -73,10 +73,16 @@ export function fieldOf(value: Quantity | undefined): Field | undefined {
 function mayBeField(tensor: OnnxTensor): boolean {
   const count = elementCount(tensor)
   if (!isNumeric(tensor) || count > maxScanned) return false
-  const [a, b, c] = count > 2 ? Array.from(tensorData(tensor).subarray(0, 3), Number) : []
+  const [a, b, c] = count > 2 ? firstThree(tensor) : []
   return (
     a === undefined || a === b || tensor.dims.at(-1) === 2 || c! - b! === b! - a || tensor.dataType === DataType.float16
   )
+}
+
+function firstThree(tensor: OnnxTensor): number[] {
+  const { start, dataType = DataType.float } = tensor
+  const few = start && plainTensor(dataType, [start.length / widthOf(dataType)], { rawData: start })
+  return Array.from(tensorData(few ?? tensor).subarray(0, 3), Number)
 }
 
 function readField(numbers: readonly number[], shape: readonly MaybeDim[]): Field | undefined {

@@ -73,6 +73,16 @@ export function decodeModel(bytes: Uint8Array, file?: string): OnnxModel {
   return model
 }
 
+/** One message of a model by itself. @throws OnnxImportError ERR_ONNX_FORMAT */
+export function decodePart(bytes: Uint8Array, spec: MessageSpec, file?: string): unknown {
+  const reader = protobuf.Reader.create(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  try {
+    return decodeMessage(reader, spec, bytes.byteLength, 0)
+  } catch (cause) {
+    throw notOnnx(`${spec.name}: ${(cause as Error).message}`, file, reader.pos, cause)
+  }
+}
+
 /** The files that hold a model's tensors besides its own, as it names them; they are not read. @param bytes of the model file, where it was read already */
 export async function readLocations(file: string, bytes?: Uint8Array): Promise<string[]> {
   return externalLocations(decodeModel(bytes ?? (await readFile(file)), file))

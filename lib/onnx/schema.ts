@@ -94,6 +94,8 @@ export interface OnnxTensor extends Message {
   int64Data: Int64[]
   name?: string
   rawData?: Uint8Array
+  /** The first elements, where the content is read from the file only when it is asked for. */
+  start?: Uint8Array
   doubleData: number[] | Float64Array
   uint64Data: Int64[]
   externalData: OnnxEntry[]

@@ -98,7 +98,7 @@ class Layout {
 }
 
 /** An initializer record up to where its content begins. */
-function encodeTensorHead({ name, dims, dataType, bytes }: TensorSource): Uint8Array {
+export function encodeTensorHead({ name, dims, dataType, bytes }: TensorSource): Uint8Array {
   const fields = encode(tensorSpec, plainTensor(dataType, dims, { name }))
   const content = encodeTag(rawDataNumber, bytes)
   const record = encodeTag(initializerNumber, fields.length + content.length + bytes)
@@ -106,21 +106,22 @@ function encodeTensorHead({ name, dims, dataType, bytes }: TensorSource): Uint8A
 }
 
 /** Tag and length of a field with content of its own length. */
-function encodeTag(field: number, length: number): Uint8Array {
+export function encodeTag(field: number, length: number): Uint8Array {
   return protobuf.Writer.create()
     .uint32((field << 3) | 2)
     .uint64(length)
     .finish()
 }
 
-function encode(spec: MessageSpec, message: object): Uint8Array {
+/** A message without tag and length. */
+export function encode(spec: MessageSpec, message: object): Uint8Array {
   const writer = protobuf.Writer.create()
   encodeMessage(writer, spec, message as Record<string, unknown>)
   return writer.finish()
 }
 
-/** @returns where the content ends */
-async function writeContent(handle: FileHandle, tensor: TensorSource, position: number): Promise<number> {
+/** Writes a tensor's content. @returns where it ends */
+export async function writeContent(handle: FileHandle, tensor: TensorSource, position: number): Promise<number> {
   let end = position
   for await (const part of tensor.content()) {
     await writeAt(handle, part, end)

@@ -22,6 +22,11 @@ const widths: Record<number, number> = {
   [DataType.bfloat16]: 2,
 }
 
+/** Bytes of an element; element types without whole bytes count as one byte each. */
+export function widthOf(dataType: number): number {
+  return widths[dataType] ?? 1
+}
+
 function formatError(tensor: OnnxTensor, reason: string, expected: string): OnnxImportError {
   const message = `Tensor "${tensor.name ?? ''}" is not valid: ${reason}. Expected ${expected}.`
   return new OnnxImportError('ERR_ONNX_FORMAT', message, { tensor: tensor.name, expected })

@@ -6,13 +6,27 @@ import { elements, match, touched, wanted } from './shapes.js'
  * A bottleneck adapter with the residual and LayerNorm that follow it (Houlsby et al. 2019 §2.1):
  * a = dropout(x); z = a·down_wᵀ + down_b; s = a + act(z)·up_wᵀ + up_b + residual; y = LN(s).
  * x is the dense output (bias included), x, residual, y, xhat f32[T,C]; down_w f32[M,C], up_w f32[C,M]; z f32[T,M].
- * Saves xhat, rstd f32[T] and z. Weights stay raw rows even where frozen: the kernel packs these few itself.
+ * Saves xhat, rstd f32[T] and z.
  */
 export const adapter = defineOp({
   name: 'adapter',
   code: 12,
-  outputs: { y: {}, xhat: { optional: true }, rstd: { optional: true }, z: { optional: true } },
-  inputs: { x: {}, residual: {}, down_w: {}, down_b: {}, up_w: {}, up_b: {}, gamma: {}, beta: {} },
+  outputs: {
+    y: { stored: 'narrow' },
+    xhat: { optional: true, stored: 'narrow' },
+    rstd: { optional: true },
+    z: { optional: true, stored: 'narrow' },
+  },
+  inputs: {
+    x: {},
+    residual: { stored: 'narrow' },
+    down_w: { form: 'packed', stored: 'narrow' },
+    down_b: {},
+    up_w: { form: 'packed', stored: 'narrow' },
+    up_b: {},
+    gamma: {},
+    beta: {},
+  },
   attributes: { activation: activations, epsilon: 'f32', dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('adapter', shapes, {
@@ -68,8 +82,8 @@ export const adapterBackward = defineOp({
   name: 'adapter_backward',
   code: 13,
   outputs: {
-    dx: { optional: true },
-    d_residual: { optional: true },
+    dx: { optional: true, stored: 'narrow' },
+    d_residual: { optional: true, stored: 'narrow' },
     d_down_w: { optional: true },
     d_down_b: { optional: true },
     d_up_w: { optional: true },
@@ -77,7 +91,16 @@ export const adapterBackward = defineOp({
     d_gamma: { optional: true },
     d_beta: { optional: true },
   },
-  inputs: { dy: {}, x: {}, z: {}, xhat: {}, rstd: {}, down_w: {}, up_w: {}, gamma: {} },
+  inputs: {
+    dy: { stored: 'narrow' },
+    x: { stored: 'narrow' },
+    z: { stored: 'narrow' },
+    xhat: { stored: 'narrow' },
+    rstd: {},
+    down_w: { stored: 'narrow' },
+    up_w: { stored: 'narrow' },
+    gamma: {},
+  },
   attributes: { activation: activations, dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('adapter_backward', shapes, {

@@ -6,8 +6,8 @@ import { elements, text, touched } from './shapes.js'
 export const add = defineOp({
   name: 'add',
   code: 15,
-  outputs: { y: {} },
-  inputs: { a: {}, b: {} },
+  outputs: { y: { stored: 'narrow' } },
+  inputs: { a: { stored: 'narrow' }, b: { stored: 'narrow' } },
   attributes: {},
   shape({ a = [], b = [] }) {
     if (text(a) !== text(b))

@@ -32,8 +32,8 @@ function pairFlops(qkv: readonly number[] = [], cu: readonly number[] = []): num
 export const attention = defineOp({
   name: 'attention',
   code: 10,
-  outputs: { y: {}, lse: { optional: true } },
-  inputs: { qkv: {}, cu: { dtype: 'i32' } },
+  outputs: { y: { stored: 'narrow' }, lse: { optional: true } },
+  inputs: { qkv: { stored: 'narrow' }, cu: { dtype: 'i32' } },
   attributes,
   shape(shapes, { heads }) {
     match('attention', shapes, { qkv: 'T W', cu: 'B+1' })
@@ -51,8 +51,8 @@ export const attention = defineOp({
 export const attentionBackward = defineOp({
   name: 'attention_backward',
   code: 11,
-  outputs: { d_qkv: {} },
-  inputs: { dy: {}, qkv: {}, lse: {}, cu: { dtype: 'i32' } },
+  outputs: { d_qkv: { stored: 'narrow' } },
+  inputs: { dy: { stored: 'narrow' }, qkv: { stored: 'narrow' }, lse: {}, cu: { dtype: 'i32' } },
   attributes,
   shape(shapes, { heads }) {
     const dim = match('attention_backward', shapes, { dy: 'T C', qkv: 'T W', lse: 'H T', cu: 'B+1' })

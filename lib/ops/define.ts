@@ -1,4 +1,4 @@
-import type { AttributeValue, DType, Graph, Node, Shape, Value } from '../ir/graph.js'
+import type { AttributeValue, Graph, Node, Shape, Value } from '../ir/graph.js'
 import { activation } from '../ir/graph.js'
 import { ShapeError } from '../errors.js'
 
@@ -7,7 +7,12 @@ export type Form = 'raw' | 'packed' | 'packedTransposed'
 
 export interface OperandSpec {
   readonly optional?: boolean
-  readonly dtype?: DType
+  readonly dtype?: 'f32' | 'i32'
+  /**
+   * Where f32 may be bf16 instead: of a node, all operands that are `narrow` or none; `any` one by itself, where the
+   * others are. @default never
+   */
+  readonly stored?: 'narrow' | 'any'
   /** Only for inputs that may be frozen matrices. @default 'raw' */
   readonly form?: Form
 }
@@ -117,11 +122,11 @@ function shapesOf(
   }
 }
 
-/** "y derivative? <- x w b?": the text that native/ops/opcodes.h holds for the same op. */
+/** "y:any derivative?:narrow <- x:narrow w:narrow b?": the text that native/ops/opcodes.h holds for the same op. */
 export function operandSignature(op: OpDef): string {
   const side = (specs: Readonly<Record<string, OperandSpec>>) =>
     Object.entries(specs)
-      .map(([k, s]) => k + (s.optional ? '?' : '') + (s.dtype === 'i32' ? ':i32' : ''))
+      .map(([k, s]) => k + (s.optional ? '?' : '') + (s.dtype === 'i32' ? ':i32' : s.stored ? `:${s.stored}` : ''))
       .join(' ')
   return `${side(op.outputs)} <- ${side(op.inputs)}`
 }

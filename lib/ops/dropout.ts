@@ -8,8 +8,8 @@ import { elements, match, touched } from './shapes.js'
 export const dropout = defineOp({
   name: 'dropout',
   code: 14,
-  outputs: { y: {} },
-  inputs: { x: {} },
+  outputs: { y: { stored: 'narrow' } },
+  inputs: { x: { stored: 'narrow' } },
   attributes: { dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('dropout', shapes, { x: 'R C' })

@@ -10,14 +10,14 @@ import { match, touched, wanted } from './shapes.js'
 export const embedding = defineOp({
   name: 'embedding',
   code: 1,
-  outputs: { y: {} },
+  outputs: { y: { stored: 'narrow' } },
   inputs: {
     ids: { dtype: 'i32' },
     types: { dtype: 'i32', optional: true },
     cu: { dtype: 'i32' },
-    word: {},
-    position: { optional: true },
-    token_type: { optional: true },
+    word: { stored: 'narrow' },
+    position: { optional: true, stored: 'narrow' },
+    token_type: { optional: true, stored: 'narrow' },
   },
   attributes: { position_offset: 'i32' },
   shape(shapes) {
@@ -55,7 +55,12 @@ export const embeddingBackward = defineOp({
   name: 'embedding_backward',
   code: 2,
   outputs: { d_word: { optional: true }, d_position: { optional: true }, d_token_type: { optional: true } },
-  inputs: { dy: {}, ids: { dtype: 'i32' }, types: { dtype: 'i32', optional: true }, cu: { dtype: 'i32' } },
+  inputs: {
+    dy: { stored: 'narrow' },
+    ids: { dtype: 'i32' },
+    types: { dtype: 'i32', optional: true },
+    cu: { dtype: 'i32' },
+  },
   attributes: { position_offset: 'i32' },
   shape(shapes) {
     const dim = match('embedding_backward', shapes, { dy: 'T C', ids: 'T', types: 'T', cu: 'B+1' })

@@ -4,6 +4,7 @@ import { adapter, adapterBackward } from './adapter.js'
 import { add } from './add.js'
 import { attention, attentionBackward } from './attention.js'
 import { bce, bceBackward } from './bce.js'
+import { cast } from './cast.js'
 import { crossEntropy, crossEntropyBackward } from './cross_entropy.js'
 import { attributeSignature, operandSignature, type OpDef } from './define.js'
 import { dropout } from './dropout.js'
@@ -47,6 +48,7 @@ export const ops: readonly OpDef[] = [
   spanBackward,
   gradNorm,
   adamw,
+  cast,
 ]
 
 const byName = new Map(ops.map((op) => [op.name, op]))

@@ -9,8 +9,8 @@ import { elements, match, touched, wanted } from './shapes.js'
 export const layerNorm = defineOp({
   name: 'layer_norm',
   code: 3,
-  outputs: { y: {}, xhat: { optional: true }, rstd: { optional: true } },
-  inputs: { x: {}, gamma: {}, beta: {} },
+  outputs: { y: { stored: 'narrow' }, xhat: { optional: true, stored: 'narrow' }, rstd: { optional: true } },
+  inputs: { x: { stored: 'narrow' }, gamma: {}, beta: {} },
   attributes: { epsilon: 'f32' },
   shape(shapes) {
     const dim = match('layer_norm', shapes, { x: 'R C', gamma: 'C', beta: 'C' })
@@ -34,8 +34,8 @@ export const layerNorm = defineOp({
 export const layerNormBackward = defineOp({
   name: 'layer_norm_backward',
   code: 4,
-  outputs: { dx: { optional: true }, d_gamma: { optional: true }, d_beta: { optional: true } },
-  inputs: { dy: {}, xhat: {}, rstd: {}, gamma: {} },
+  outputs: { dx: { optional: true, stored: 'narrow' }, d_gamma: { optional: true }, d_beta: { optional: true } },
+  inputs: { dy: { stored: 'narrow' }, xhat: { stored: 'narrow' }, rstd: {}, gamma: {} },
   attributes: {},
   shape(shapes) {
     const dim = match('layer_norm_backward', shapes, { dy: 'R C', xhat: 'R C', rstd: 'R', gamma: 'C' })

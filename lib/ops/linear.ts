@@ -11,8 +11,8 @@ import { elements, match, touched, wanted } from './shapes.js'
 export const linear = defineOp({
   name: 'linear',
   code: 7,
-  outputs: { y: {}, derivative: { optional: true } },
-  inputs: { x: {}, w: { form: 'packed' }, b: { optional: true } },
+  outputs: { y: { stored: 'any' }, derivative: { optional: true, stored: 'narrow' } },
+  inputs: { x: { stored: 'narrow' }, w: { form: 'packed', stored: 'narrow' }, b: { optional: true } },
   attributes: { activation: activations },
   shape(shapes) {
     const dim = match('linear', shapes, { x: 'R K', w: 'N K', b: 'N' })
@@ -42,8 +42,12 @@ export const linear = defineOp({
 export const linearDx = defineOp({
   name: 'linear_dx',
   code: 8,
-  outputs: { dx: {} },
-  inputs: { dy: {}, w: { form: 'packedTransposed' }, other: { optional: true } },
+  outputs: { dx: { stored: 'narrow' } },
+  inputs: {
+    dy: { stored: 'any' },
+    w: { form: 'packedTransposed', stored: 'narrow' },
+    other: { optional: true, stored: 'narrow' },
+  },
   attributes: { epilogue: ['none', 'mul', 'add'] },
   shape(shapes) {
     const dim = match('linear_dx', shapes, { dy: 'R N', w: 'N K', other: 'R K' })
@@ -60,7 +64,7 @@ export const linearDw = defineOp({
   name: 'linear_dw',
   code: 9,
   outputs: { dw: { optional: true }, db: { optional: true } },
-  inputs: { dy: {}, x: { optional: true } },
+  inputs: { dy: { stored: 'any' }, x: { optional: true, stored: 'narrow' } },
   attributes: {},
   shape(shapes) {
     const dim = match('linear_dw', shapes, { dy: 'R N', x: 'R K' })

@@ -8,8 +8,8 @@ export const poolModes = ['cls', 'mean'] as const
 export const pool = defineOp({
   name: 'pool',
   code: 17,
-  outputs: { y: {} },
-  inputs: { x: {}, cu: { dtype: 'i32' } },
+  outputs: { y: { stored: 'narrow' } },
+  inputs: { x: { stored: 'narrow' }, cu: { dtype: 'i32' } },
   attributes: { mode: poolModes },
   shape(shapes) {
     const dim = match('pool', shapes, { x: 'T C', cu: 'B+1' })
@@ -23,8 +23,8 @@ export const pool = defineOp({
 export const poolBackward = defineOp({
   name: 'pool_backward',
   code: 18,
-  outputs: { dx: {} },
-  inputs: { dy: {}, cu: { dtype: 'i32' } },
+  outputs: { dx: { stored: 'narrow' } },
+  inputs: { dy: { stored: 'narrow' }, cu: { dtype: 'i32' } },
   attributes: { mode: poolModes },
   shape(shapes) {
     const dim = match('pool_backward', shapes, { dy: 'B C', cu: 'B+1' })

@@ -9,8 +9,8 @@ import { elements, match, touched, wanted } from './shapes.js'
 export const residualLayerNorm = defineOp({
   name: 'residual_layer_norm',
   code: 5,
-  outputs: { y: {}, xhat: { optional: true }, rstd: { optional: true } },
-  inputs: { x: {}, residual: {}, gamma: {}, beta: {} },
+  outputs: { y: { stored: 'narrow' }, xhat: { optional: true, stored: 'narrow' }, rstd: { optional: true } },
+  inputs: { x: {}, residual: { stored: 'narrow' }, gamma: {}, beta: {} },
   attributes: { epsilon: 'f32', dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('residual_layer_norm', shapes, { x: 'R C', residual: 'R C', gamma: 'C', beta: 'C' })
@@ -45,12 +45,12 @@ export const residualLayerNormBackward = defineOp({
   name: 'residual_layer_norm_backward',
   code: 6,
   outputs: {
-    dx: { optional: true },
-    d_residual: { optional: true },
+    dx: { optional: true, stored: 'narrow' },
+    d_residual: { optional: true, stored: 'narrow' },
     d_gamma: { optional: true },
     d_beta: { optional: true },
   },
-  inputs: { dy: {}, xhat: {}, rstd: {}, gamma: {} },
+  inputs: { dy: { stored: 'narrow' }, xhat: { stored: 'narrow' }, rstd: {}, gamma: {} },
   attributes: { dropout: 'f32', rng: 'u32' },
   shape(shapes) {
     const dim = match('residual_layer_norm_backward', shapes, { dy: 'R C', xhat: 'R C', rstd: 'R', gamma: 'C' })

@@ -1,4 +1,4 @@
-import type { Dim, Value } from '../ir/graph.js'
+import { elementBytes, type Dim, type Value } from '../ir/graph.js'
 import type { Lifetime } from './lifetimes.js'
 
 /** The most tokens and sequences a plan has room for. */
@@ -51,7 +51,7 @@ export function planArena(lifetimes: readonly Lifetime[], capacity: Capacity, gu
 /** Bytes of a value at capacity, rounded up to the alignment. */
 export function alignedBytes(value: Value, capacity: Capacity): number {
   const elements = value.shape.reduce<number>((product, dim) => product * bind(dim, capacity), 1)
-  return Math.max(1, Math.ceil((4 * elements) / alignment)) * alignment
+  return Math.max(1, Math.ceil((elementBytes[value.dtype] * elements) / alignment)) * alignment
 }
 
 export function bind(dim: Dim, { tokens, sequences }: Capacity): number {

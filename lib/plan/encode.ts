@@ -19,8 +19,10 @@ const storages: Readonly<Record<Storage, number>> = {
   moment1: 4,
   moment2: 5,
   activation: 6,
+  task: 7,
+  working: 8,
 }
-const dtypes: Readonly<Record<DType, number>> = { f32: 0, i32: 1 }
+export const dtypeNumbers: Readonly<Record<DType, number>> = { f32: 0, i32: 1, bf16: 2 }
 export const formNumbers: Readonly<Record<Form, number>> = { raw: 0, packed: 1, packedTransposed: 2 }
 const batchInputs = ['ids', 'types', 'cu', 'labels']
 const none = 0xffff_ffff
@@ -67,10 +69,11 @@ class BufferTable {
     const { writer } = this
     if (value.shape.length > maximumRank)
       throw new PlanError('ERR_PLAN', `"${value.name}" has more than ${maximumRank} axes`, { value: value.name })
-    writer.words(storages[value.storage], dtypes[value.dtype], formNumbers[form], value.shape.length)
+    writer.words(storages[value.storage], dtypeNumbers[value.dtype], formNumbers[form], value.shape.length)
     for (let i = 0; i < maximumRank; i++) writer.words(...dimWords(value.shape[i] ?? 0))
     writer.long(this.#offset(value, arena))
-    if (value.storage === 'frozen') writer.words(...this.strings.add(weightKey(value, form)))
+    if (value.storage === 'frozen' || value.storage === 'task')
+      writer.words(...this.strings.add(weightKey(value, form)))
     else writer.words(0, 0)
     return this.count++
   }
@@ -83,10 +86,12 @@ class BufferTable {
       case 'gradient':
       case 'moment1':
       case 'moment2':
+      case 'working':
         return value.name === wholeBuffer ? 0 : known(this.plan.layout.offsets.get(value.name), value)
       case 'input':
         return known(batchInputs.includes(value.name) ? batchInputs.indexOf(value.name) : undefined, value)
       case 'frozen':
+      case 'task':
         return 0
       default:
         return value.storage satisfies never

@@ -76,8 +76,11 @@ function align(floats: number): number {
 }
 
 /** A whole flat buffer as one value, for ops that go over all parameters at once. */
-export function flatBuffer(storage: 'parameter' | 'gradient' | 'moment1' | 'moment2', layout: ParameterLayout): Value {
-  return { name: wholeBuffer, dtype: 'f32', shape: [layout.size], storage }
+export function flatBuffer(
+  storage: 'parameter' | 'gradient' | 'moment1' | 'moment2' | 'working',
+  layout: ParameterLayout,
+): Value {
+  return { name: wholeBuffer, dtype: storage === 'working' ? 'bf16' : 'f32', shape: [layout.size], storage }
 }
 
 /** No tensor can be called so. */

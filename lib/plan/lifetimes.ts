@@ -30,7 +30,7 @@ export function lifetimes(entry: Entry): Lifetime[] {
       if (value.storage !== 'activation') continue
       const donor = (inPlace[node.op] ?? [])
         .map((operand) => node.inputs[operand]!)
-        .find((operand) => pieces.has(operand) && last.get(operand) === i && sameShape(operand, value))
+        .find((operand) => pieces.has(operand) && last.get(operand) === i && isAlike(operand, value))
       const piece = donor ? pieces.get(donor)! : { first: i, last: i, values: [] }
       piece.values.push(value)
       piece.last = last.get(value)!
@@ -40,6 +40,6 @@ export function lifetimes(entry: Entry): Lifetime[] {
   return [...new Set(pieces.values())]
 }
 
-function sameShape(a: Value, b: Value): boolean {
-  return a.shape.length === b.shape.length && a.shape.every((dim, i) => dim === b.shape[i])
+function isAlike(a: Value, b: Value): boolean {
+  return a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((dim, i) => dim === b.shape[i])
 }

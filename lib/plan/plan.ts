@@ -37,13 +37,13 @@ export function planProgram(entries: readonly Entry[], layout: ParameterLayout, 
   return { capacity, layout, entries: planned, arenaBytes }
 }
 
-/** The frozen weights the entries read, each in every form it is read in, once. */
-export function weightUses(entries: readonly Entry[]): WeightUse[] {
+/** The weights the entries read, those of the backbone or those of a row's task, each in every form it is read in, once. */
+export function weightUses(entries: readonly Entry[], storage: 'frozen' | 'task' = 'frozen'): WeightUse[] {
   const uses = new Map<string, WeightUse>()
   for (const { nodes } of entries) {
     for (const node of nodes) {
       for (const [operand, value] of Object.entries(node.inputs)) {
-        if (value.storage !== 'frozen') continue
+        if (value.storage !== storage) continue
         const form = formOf(node.op, operand, value)
         const key = weightKey(value, form)
         uses.set(key, { key, value, form })
@@ -55,7 +55,8 @@ export function weightUses(entries: readonly Entry[]): WeightUse[] {
 
 /** The form an op reads an operand in: only frozen matrices are ever packed. */
 export function formOf(op: string, operand: string, value: Value): Form {
-  return value.storage === 'frozen' && value.shape.length === 2 ? (opByName(op).inputs[operand]?.form ?? 'raw') : 'raw'
+  const isWeight = value.storage === 'frozen' || value.storage === 'task'
+  return isWeight && value.shape.length === 2 ? (opByName(op).inputs[operand]?.form ?? 'raw') : 'raw'
 }
 
 export function weightKey(value: Value, form: Form): string {

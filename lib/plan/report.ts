@@ -2,7 +2,7 @@ import { elements } from '../ops/shapes.js'
 import { table } from '../table.js'
 import { alignedBytes } from './arena.js'
 import { weightUses, type Plan } from './plan.js'
-import type { Value } from '../ir/graph.js'
+import { elementBytes, type Value } from '../ir/graph.js'
 
 /** Bytes by kind, for `inspect --plan` and `bench`. */
 export interface PlanReport {
@@ -34,7 +34,9 @@ export interface PlanReport {
 export function planReport(plan: Plan): PlanReport {
   const uses = weightUses(plan.entries.map(({ entry }) => entry))
   const weights = (form: string) =>
-    uses.filter((use) => use.form === form).reduce((sum, use) => sum + 4 * elements(use.value.shape.map(Number)), 0)
+    uses
+      .filter((use) => use.form === form)
+      .reduce((sum, { value }) => sum + elementBytes[value.dtype] * elements(value.shape.map(Number)), 0)
   const flat = 4 * plan.layout.size
   const trains = plan.entries.some(({ entry }) => entry.updates)
   return {

@@ -1,5 +1,4 @@
 import { basename, resolve } from 'node:path'
-import type { Backbone } from '../backbone/backbone.js'
 import { checkPairs, encodeExamples, outputsByExample } from '../data/dataset.js'
 import {
   describePlace,
@@ -14,11 +13,15 @@ import { objectRow } from '../data/readers/json_lines.js'
 import { taskFamily, type EncodedExample, type Prediction as TaskPrediction } from '../data/tasks/index.js'
 import { DeviceError, OptionError } from '../errors.js'
 import type { TaskKind } from '../kinds.js'
-import { checkKeys, hint, show, wrongOption } from '../options.js'
+import { checkKeys, checkNumber, hint, show, wrongOption } from '../options.js'
 import { fitRowsToModel } from '../train/model_input.js'
-import { openRun, type OpenRun, type OpenRunOptions } from '../train/open_run.js'
+import { resolveDevice, resolveThreads } from '../runtime/device.js'
+import { blameRecord, modelOptions, readRun, type OpenRunOptions, type RunFiles } from '../train/open_run.js'
 import type { Warning } from '../train/progress.js'
-import { forwardRows } from '../train/score.js'
+import { blameFile } from '../train/run.js'
+import { resolveTrainerOptions } from '../train/trainer_options.js'
+import { Batcher, type ResidentTask } from './batcher.js'
+import { modelShape, SharedModel } from './shared_model.js'
 
 /** What is to be judged, and by which run. */
 export type PredictInput = (Omit<TextInput, 'label'> | Omit<WordsInput, 'tags'> | Omit<QuestionInput, 'answers'>) & {
@@ -39,30 +42,63 @@ export interface Prediction extends TaskPrediction {
   readonly truncated?: true
 }
 
+export interface PredictorOptions extends OpenRunOptions {
+  /** Tokens that go through the model at once, of all calls and tasks together; a longer row goes alone. @default 2048 */
+  readonly batchTokens?: number
+}
+
+/** Bytes of native memory. */
+export interface PredictorMemory {
+  /** Weights of the backbone: once, for all tasks. */
+  readonly backbone: number
+  /** Of each run, by its name: adapters, LayerNorms and head. */
+  readonly tasks: Readonly<Record<string, number>>
+  /** Room for the batch that runs. */
+  readonly activations: number
+}
+
 interface AskedExample {
-  readonly run: string
+  readonly run: Resident
   readonly example: Example
 }
 
+/** A run that is in memory. */
+interface Resident extends Pick<RunFiles, 'record' | 'task' | 'backbone' | 'warnings'>, ResidentTask {
+  readonly name: string
+  /** Of its own tensors. */
+  readonly bytes: number
+  /** Calls that still need it. */
+  readonly calls: Set<Promise<unknown>>
+}
+
 /**
- * Trained runs over one backbone in memory. It may be called from several places at once: calls take their turns.
+ * Trained runs over one backbone in memory, hundreds if need be: a task adds only its own tensors. It may be called from
+ * several places at once. What comes together, of whichever tasks, goes through the backbone as one batch.
  */
 export class Predictor {
-  readonly #runs: ReadonlyMap<string, OpenRun>
-  /** Settles, and never rejects, with the last call so far. */
-  #last: Promise<unknown> = Promise.resolve()
+  readonly #options: PredictorOptions
+  readonly #batcher: Batcher
+  readonly #runs = new Map<string, Resident>()
+  /** By what tasks must have in common. */
+  readonly #models = new Map<string, SharedModel>()
+  readonly #calls = new Set<Promise<unknown>>()
+  /** Settles, and never rejects, with the last `add` so far. */
+  #adding: Promise<unknown> = Promise.resolve()
   #disposed: Promise<void> | undefined
 
-  private constructor(runs: ReadonlyMap<string, OpenRun>) {
-    this.#runs = runs
+  private constructor(options: PredictorOptions) {
+    this.#options = options
+    this.#batcher = new Batcher(options.batchTokens ?? 2048)
   }
 
   /**
    * @param folders one run, or several of the same backbone, which is loaded once
    * @throws OptionError, RunError, OnnxImportError, DeviceError
    */
-  static async load(folders: string | readonly string[], options: OpenRunOptions = {}): Promise<Predictor> {
-    checkKeys('Predictor.load', options, ['backbone', 'device', 'threads'])
+  static async load(folders: string | readonly string[], options: PredictorOptions = {}): Promise<Predictor> {
+    checkKeys('Predictor.load', options, ['backbone', 'device', 'precision', 'threads', 'batchTokens'])
+    if (options.batchTokens !== undefined)
+      checkNumber('batchTokens', options.batchTokens, { least: 1, most: 1 << 24, integer: true })
     const list = typeof folders === 'string' ? [folders] : folders
     if (!Array.isArray(list) || list.length === 0 || !list.every((each) => typeof each === 'string' && each !== '')) {
       throw new OptionError(
@@ -71,27 +107,84 @@ export class Predictor {
         { got: folders },
       )
     }
-    const runs = new Map<string, OpenRun>()
-    let backbone: Backbone | string | undefined = options.backbone
+    const predictor = new Predictor(options)
     try {
-      for (const folder of list) {
-        const name = basename(resolve(folder))
-        if (runs.has(name)) {
-          throw new OptionError(
-            'ERR_OPTION',
-            `Predictor.load: two runs are called "${name}"; the last part of the folder is the name`,
-            { got: name },
-          )
-        }
-        const run = await openRun(folder, { ...options, backbone })
-        backbone = run.backbone
-        runs.set(name, run)
-      }
+      for (const folder of list) await predictor.add(folder)
     } catch (error) {
-      for (const run of runs.values()) await run.model.dispose()
+      await predictor.dispose()
       throw error
     }
-    return new Predictor(runs)
+    return predictor
+  }
+
+  /**
+   * One more run of the same backbone. Calls under way go on.
+   * @returns its name, the last part of the folder
+   * @throws OptionError ERR_OPTION where a run of that name is there; RunError, OnnxImportError, DeviceError
+   */
+  async add(folder: string): Promise<string> {
+    this.#checkUsable()
+    const added = this.#adding.then(() => this.#add(folder))
+    this.#adding = added.catch(() => undefined)
+    return added
+  }
+
+  async #add(folder: string): Promise<string> {
+    const name = basename(resolve(folder))
+    if (this.#runs.has(name)) {
+      throw new OptionError(
+        'ERR_OPTION',
+        `Predictor: two runs are called "${name}"; the last part of the folder is the name`,
+        { got: name },
+      )
+    }
+    const { backbone, device, precision, threads } = this.#options
+    const [first] = this.#runs.values()
+    const run = await readRun(folder, { backbone: first?.backbone ?? backbone, device, precision, threads })
+    const model = await blameRecord(folder, () => this.#modelFor(run))
+    const before = model.memory().tasks
+    const { outputs } = run.task
+    const number = await blameFile(run.file, () => model.add(outputs, run.tensors))
+    const bytes = model.memory().tasks - before
+    const { record, task, warnings } = run
+    const resident = { name, record, task, warnings, backbone: run.backbone, model, number, outputs, bytes }
+    this.#runs.set(name, { ...resident, calls: new Set() })
+    return name
+  }
+
+  /** The model that tasks of this shape share. */
+  async #modelFor(run: RunFiles): Promise<SharedModel> {
+    const resolved = resolveTrainerOptions(modelOptions(run))
+    const shape = modelShape(resolved)
+    const before = this.#models.get(shape)
+    if (before) return before
+    const { device, precision, threads } = this.#options
+    const { target } = resolveDevice(device, precision)
+    const model = await SharedModel.create(run.backbone, resolved, target, resolveThreads(threads))
+    this.#models.set(shape, model)
+    return model
+  }
+
+  /**
+   * Frees a run's tensors once the calls that need it are done.
+   * @throws OptionError ERR_OPTION for a run that is not loaded
+   */
+  async remove(task: string): Promise<void> {
+    this.#checkUsable()
+    const { model, number, calls } = this.#run(task)
+    this.#runs.delete(task)
+    await Promise.allSettled(calls)
+    await model.remove(number)
+  }
+
+  /** What is in memory now. */
+  memory(): PredictorMemory {
+    const models = [...this.#models.values()].map((model) => model.memory())
+    return {
+      backbone: Math.max(0, ...models.map(({ frozen }) => frozen)),
+      tasks: Object.fromEntries([...this.#runs.values()].map(({ name, bytes }) => [name, bytes])),
+      activations: models.reduce((sum, { activations, scratch }) => sum + activations + scratch, 0),
+    }
   }
 
   /** Names of the runs. */
@@ -119,61 +212,72 @@ export class Predictor {
    */
   async predict(inputs: readonly (string | PredictInput)[], options: PredictOptions = {}): Promise<Prediction[]> {
     checkKeys('predict', options, ['places'])
-    if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'the predictor has been disposed and cannot be used')
+    this.#checkUsable()
     if (!Array.isArray(inputs)) throw wrongOption('inputs', 'a list of texts or inputs', inputs)
     const { places = inputs.map((_, i) => ({ row: i + 1 })) } = options
     if (!Array.isArray(places) || places.length !== inputs.length)
       throw wrongOption('places', `a list as long as that of the inputs, ${inputs.length}`, places)
     const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, (places as Place[])[i]!))
-    return this.#inTurn(() => this.#judge(asked))
+    const runs = new Set(asked.map(({ run }) => run))
+    const judged = this.#judge(asked, runs)
+    const waited = [this.#calls, ...[...runs].map(({ calls }) => calls)]
+    for (const calls of waited) calls.add(judged)
+    try {
+      return await judged
+    } finally {
+      for (const calls of waited) calls.delete(judged)
+    }
   }
 
-  async #judge(asked: readonly AskedExample[]): Promise<Prediction[]> {
+  async #judge(asked: readonly AskedExample[], runs: ReadonlySet<Resident>): Promise<Prediction[]> {
     const results = new Array<Prediction>(asked.length)
-    for (const [name, run] of this.#runs) {
-      const chosen = asked.flatMap((each, i) => (each.run === name ? [i] : []))
-      if (chosen.length === 0) continue
+    const judge = async (run: Resident): Promise<void> => {
+      const chosen = asked.flatMap((each, i) => (each.run === run ? [i] : []))
       const tokenizer = await run.backbone.tokenizer()
       const examples = chosen.map((i) => asked[i]!.example)
       const encoded = await encodeExamples(examples, run.task, tokenizer, run.record.options.maxLength)
-      const outputs = await forwardRows(run.model, fitRowsToModel(encoded, run.backbone))
-      for (const [k, example] of outputsByExample(encoded, outputs).entries())
-        results[chosen[k]!] = { task: name, ...run.task.predict(example), ...(isCut(example) && { truncated: true }) }
+      const outputs = await this.#batcher.forward(run, fitRowsToModel(encoded, run.backbone))
+      for (const [k, example] of outputsByExample(encoded, outputs).entries()) {
+        const { name: task } = run
+        results[chosen[k]!] = { task, ...run.task.predict(example), ...(isCut(example) && { truncated: true }) }
+      }
     }
+    await Promise.all([...runs].map(judge))
     return results
   }
 
   /** Lets the calls before it finish, then frees native memory. May be called again. */
   dispose(): Promise<void> {
-    return (this.#disposed ??= this.#inTurn(async () => {
-      for (const run of this.#runs.values()) await run.model.dispose()
-    }))
+    return (this.#disposed ??= this.#dispose())
+  }
+
+  async #dispose(): Promise<void> {
+    await Promise.allSettled([this.#adding, ...this.#calls])
+    for (const model of this.#models.values()) await model.dispose()
+  }
+
+  #checkUsable(): void {
+    if (this.#disposed) throw new DeviceError('ERR_DISPOSED', 'the predictor has been disposed and cannot be used')
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose()
   }
 
-  /** Starts when all calls before have settled. */
-  #inTurn<T>(start: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(start)
-    this.#last = result.catch(() => undefined)
-    return result
-  }
-
   #readInput(input: string | PredictInput, place: Place): AskedExample {
     const { task: name = this.#onlyTask(), ...values } =
       typeof input === 'string' ? { text: input, task: undefined } : (objectRow(input, place).values as PredictInput)
-    const { task, record } = this.#run(name, place)
+    const run = this.#run(name, place)
+    const { task, record } = run
     const { fields } = taskFamily(task.kind)
     const split = fields.words && 'text' in values && typeof values.text === 'string'
     const given = split ? { tokens: values.text.split(/\s+/).filter((word) => word !== '') } : values
     const example = new ExampleMaker(fields, {}, false).make(objectRow(given, place))
     checkPairs([example], record.options.pair, `the data that "${name}" was trained on`)
-    return { run: name, example }
+    return { run, example }
   }
 
-  #run(name: string, place?: Place): OpenRun {
+  #run(name: string, place?: Place): Resident {
     const run = this.#runs.get(name)
     if (run) return run
     const where = place === undefined ? '' : `${describePlace(place)}: `

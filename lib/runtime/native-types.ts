@@ -35,6 +35,10 @@ export interface NativeCuda {
   readonly reason: string
   /** CUDA version that the addon was built with, such as `13.0`; empty where it was built without. */
   readonly toolkit: string
+  /** The newest CUDA version that the driver supports; empty where there is no driver. */
+  readonly driver: string
+  /** Version of the cuBLASLt that was found, such as `13.1.0`; empty unless `ok`. */
+  readonly cublaslt: string
   /** In words, by index. */
   readonly gpus: readonly string[]
 }
@@ -53,6 +57,8 @@ export interface WeightEntry {
   readonly key: string
   /** 0 raw, 1 packed, 2 packed transposed: `Form` of native/ops/call.h. */
   readonly form: number
+  /** 0 f32, 2 bf16, rounded to nearest: `DType` of native/base/dtype.h. @default 0 */
+  readonly dtype?: number
   readonly rows: number
   /** 1 for vectors. */
   readonly columns: number
@@ -78,6 +84,10 @@ export interface NativeBatch {
   readonly types?: Int32Array
   /** [B + 1] cumulative lengths, from 0 to T. */
   readonly cu: Int32Array
+  /** Where the entry reads weights of tasks: the task of each group of rows, as `addTask` numbered it. */
+  readonly tasks?: Int32Array
+  /** One past the last row of each group; rows of a group stand together, and the last of these is B. */
+  readonly taskEnds?: Int32Array
   /** As the entry's loss asks. */
   readonly labels?: Int32Array | Float32Array
   /** @default 0 */
@@ -108,8 +118,19 @@ export interface NativeMemory {
   readonly parameters: number
   readonly activations: number
   readonly scratch: number
+  /** Weights of all tasks that were added. */
+  readonly tasks: number
   /** Shared with other sessions on the same weights. */
   readonly frozen: number
+}
+
+/** c[rows, columns] = a[rows, depth] · b[depth, columns]; a transposed operand is stored the other way round. */
+export interface ProductShape {
+  readonly rows: number
+  readonly columns: number
+  readonly depth: number
+  readonly transposeA: boolean
+  readonly transposeB: boolean
 }
 
 export interface NativeStatistics {
@@ -133,11 +154,20 @@ export interface NativeSession {
   /** Replaces the whole buffer, after the jobs before it. */
   write(slot: Slot, data: Float32Array): Promise<void>
   /**
+   * Weights of one more task, by the keys of the program's `task` buffers; resolves to the number that batches name it by.
+   * Rejects with ERR_WEIGHTS, ERR_PROGRAM naming a key, ERR_MEMORY, and then nothing changed.
+   */
+  addTask(entries: readonly WeightEntry[]): Promise<number>
+  /** Frees a task's weights, after the jobs before it; its number may be given again. Rejects with ERR_OPTION. */
+  removeTask(task: number): Promise<void>
+  /**
    * The most floating-point operations a second that the session's threads reach in short windows of nothing but fused
    * multiply-adds (two operations each) in registers, with the instructions its kernels use.
    * @param milliseconds about how long to try, at most 60,000
    */
   measureRoof(milliseconds: number): Promise<number>
+  /** The same for matrix products of one shape, on a GPU by cuBLASLt; on a CPU as `measureRoof`, whatever the shape. */
+  measureProduct(product: ProductShape, milliseconds: number): Promise<number>
   memory(): NativeMemory
   statistics(): NativeStatistics
   /** The buffer itself, shared with native code: its content is defined only while no job runs. */

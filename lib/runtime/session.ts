@@ -1,12 +1,14 @@
 import { DeviceError, OnnxAdaptersError } from '../errors.js'
+import type { DType } from '../ir/graph.js'
 import type { Capacity } from '../plan/arena.js'
 import { encode } from '../plan/encode.js'
+import { narrowEntries } from '../plan/narrow.js'
 import type { ParameterLayout } from '../plan/layout.js'
-import { planProgram, weightUses, type Plan } from '../plan/plan.js'
+import { planProgram, weightUses, type Plan, type WeightUse } from '../plan/plan.js'
 import type { Entry } from '../plan/schedule.js'
 import { addon } from './binding.js'
-import type { NativeBatch, NativeMemory, NativeRunResult, NativeSession, Slot } from './native-types.js'
-import type { WeightPool } from './weights.js'
+import type { NativeBatch, NativeMemory, NativeRunResult, NativeSession, ProductShape, Slot } from './native-types.js'
+import { weightEntry, type WeightPool } from './weights.js'
 
 export interface SessionOptions {
   readonly entries: readonly Entry[]
@@ -36,6 +38,8 @@ const sequenceStep = 16
 export class Session {
   readonly #options: SessionOptions
   readonly #native: NativeSession
+  /** Of weights that tasks bring, by key. */
+  readonly #taskTypes: ReadonlyMap<string, DType>
   #plan: Plan
   /** Settles, and never rejects, with the call that computes or changes. */
   #underWay: Promise<void> | undefined
@@ -45,19 +49,21 @@ export class Session {
 
   private constructor(options: SessionOptions, native: NativeSession, plan: Plan) {
     this.#options = options
+    this.#taskTypes = new Map(weightUses(options.entries, 'task').map(({ key, value }) => [key, value.dtype]))
     this.#native = native
     this.#plan = plan
   }
 
   /** @throws {DeviceError} ERR_ADDON, ERR_MEMORY, ERR_PROGRAM */
   static async create(options: SessionOptions): Promise<Session> {
-    const { entries, layout, weights, seed, threads, timing = false } = options
+    const { layout, weights, seed, threads, timing = false } = options
+    const entries = weights.isNarrow ? narrowEntries(options.entries, layout) : options.entries
     const capacity = options.capacity ?? { tokens: tokenStep, sequences: sequenceStep }
     return atCallSite(async () => {
       await weights.ensure(weightUses(entries))
       const plan = planProgram(entries, layout, capacity)
       const native = await addon().Session.create(weights.native, encode(plan, seed), { threads, timing })
-      return new Session(options, native, plan)
+      return new Session({ ...options, entries }, native, plan)
     })
   }
 
@@ -114,10 +120,37 @@ export class Session {
     return updated
   }
 
+  /**
+   * Weights of one more task, with the keys of `weightUses(entries, 'task')`: the number that batches name it by. Takes
+   * its turn among the other calls. @throws {DeviceError} ERR_WEIGHTS, ERR_PROGRAM, ERR_MEMORY, ERR_DISPOSED
+   */
+  async addTask(uses: readonly WeightUse[]): Promise<number> {
+    this.#checkUsable()
+    return atCallSite(() => this.#native.addTask(uses.map((use) => weightEntry(this.#storedUse(use)))))
+  }
+
+  /** In the type that this session's program reads it in. */
+  #storedUse(use: WeightUse): WeightUse {
+    const dtype = this.#taskTypes.get(use.key) ?? use.value.dtype
+    return { ...use, value: { ...use.value, dtype } }
+  }
+
+  /** Frees a task's weights, behind the runs before it. @throws {DeviceError} ERR_OPTION, ERR_DISPOSED */
+  async removeTask(task: number): Promise<void> {
+    this.#checkUsable()
+    return atCallSite(() => this.#native.removeTask(task))
+  }
+
   /** Floating-point operations a second that the session's threads can do: see `NativeSession.measureRoof`. */
   async measureRoof(milliseconds: number): Promise<number> {
     this.#checkUsable()
     return atCallSite(() => this.#native.measureRoof(milliseconds))
+  }
+
+  /** The same for matrix products of one shape: see `NativeSession.measureProduct`. */
+  async measureProduct(product: ProductShape, milliseconds: number): Promise<number> {
+    this.#checkUsable()
+    return atCallSite(() => this.#native.measureProduct(product, milliseconds))
   }
 
   memory(): NativeMemory {

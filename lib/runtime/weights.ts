@@ -1,6 +1,6 @@
 import { DeviceError } from '../errors.js'
 import { compareOpTables } from '../ops/index.js'
-import { formNumbers } from '../plan/encode.js'
+import { dtypeNumbers, formNumbers } from '../plan/encode.js'
 import type { WeightUse } from '../plan/plan.js'
 import { addon } from './binding.js'
 import type { NativeWeights, WeightEntry } from './native-types.js'
@@ -12,6 +12,7 @@ let compared = false
  * Only what some session reads is ever loaded, and each form of it once.
  */
 export class WeightPool {
+  /** `target` of a `ResolvedDevice`. */
   readonly device: string
   readonly native: NativeWeights
   /** Loads one after the other, so that no two sessions load the same key. */
@@ -24,6 +25,11 @@ export class WeightPool {
     compared = true
     this.device = device
     this.native = new Weights({ device })
+  }
+
+  /** Whether sessions on these weights store their large values in bf16. */
+  get isNarrow(): boolean {
+    return this.device.endsWith('/bfloat16')
   }
 
   /** Loads what is not there yet. @throws {DeviceError} ERR_WEIGHTS, ERR_MEMORY */
@@ -43,5 +49,5 @@ export function weightEntry({ key, value, form }: WeightUse): WeightEntry {
   if (!value.parts) throw new DeviceError('ERR_WEIGHTS', `frozen "${value.name}" has no content`, { value: value.name })
   const [rows = 1, columns = 1] = value.shape.map(Number)
   const parts = value.parts.map(({ data, shape, transposed }) => ({ data, rows: shape[0] ?? 1, transposed }))
-  return { key, form: formNumbers[form], rows, columns, parts }
+  return { key, form: formNumbers[form], dtype: dtypeNumbers[value.dtype], rows, columns, parts }
 }

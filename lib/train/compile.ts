@@ -9,7 +9,7 @@ import { attachHead, type Pooler } from '../heads/define.js'
 import { heads } from '../heads/index.js'
 import { valueContent } from '../ir/content.js'
 import type { Graph, Value } from '../ir/graph.js'
-import { valuesOf } from '../ir/rewrite.js'
+import { replaceInGraph, valuesOf } from '../ir/rewrite.js'
 import { verify } from '../ir/verify.js'
 import { adamw } from '../ops/adamw.js'
 import { makeNode } from '../ops/define.js'
@@ -35,6 +35,14 @@ export interface CompiledInference {
 export interface CompiledModel extends CompiledInference {
   /** Differentiated, with its loss; to print. */
   readonly training: Graph
+}
+
+/** A model of several tasks, without parameters of its own. */
+export interface CompiledShared {
+  readonly entries: readonly Entry[]
+  readonly layout: ParameterLayout
+  /** What each task brings. */
+  readonly parameters: readonly Value[]
 }
 
 /** The imported encoder, as far as compiling needs it. */
@@ -66,8 +74,9 @@ export function compileInference(encoder: EncoderSource, model: ResolvedModel): 
   return { entries, layout, initial, inference, adapters }
 }
 
-function buildInference(encoder: EncoderSource, model: ResolvedModel, guard: number) {
-  const { kind, outputs, pool, trainable, seed } = model
+/** The encoder with adapters and head, and what of it is trained. */
+function buildGraph(encoder: EncoderSource, model: ResolvedModel) {
+  const { kind, outputs, pool, trainable } = model
   const fused = fuseResiduals(boundLengths(verify(encoder.graph, 'imported')))
   const adapted = model.adapter ? insertAdapters(fused, model.adapter) : undefined
   const head = attachHead(adapted?.graph ?? fused, heads[kind], { outputs, pool, pooler: encoder.pooler })
@@ -77,6 +86,11 @@ function buildInference(encoder: EncoderSource, model: ResolvedModel, guard: num
     model.adapter ? model.adapter.layers : 'all',
   )
   refuseNothingTrained(trained.size, model)
+  return { head, trained, inference, adapted }
+}
+
+function buildInference(encoder: EncoderSource, model: ResolvedModel, guard: number) {
+  const { head, trained, inference, adapted } = buildGraph(encoder, model)
   const evaluated = verify(head.withLoss(inference), 'model')
 
   const parameters = valuesOf(inference, 'parameter')
@@ -93,9 +107,25 @@ function buildInference(encoder: EncoderSource, model: ResolvedModel, guard: num
       entry('evaluate', evaluated, { loss: evaluated.outputs.loss, output: evaluated.outputs.logits }),
     ],
     layout,
-    initial: initialBuffer(parameters, layout, starts, seed),
+    initial: initialBuffer(parameters, layout, starts, model.seed),
     inference,
     adapters: adapted?.report,
+  }
+}
+
+/**
+ * One entry, `forward`, for rows of several tasks at once: what would be parameters are weights of a row's task
+ * (`Session.addTask`). The tasks must be alike in everything but those: see lib/predict/shared_model.ts.
+ */
+export function compileShared(encoder: EncoderSource, model: ResolvedModel): CompiledShared {
+  const { inference } = buildGraph(encoder, model)
+  const parameters = valuesOf(inference, 'parameter')
+  const ofTask = new Map<Value, Value>(parameters.map((value) => [value, { ...value, storage: 'task' }]))
+  const shared = verify(replaceInGraph(inference, ofTask), 'shared')
+  return {
+    entries: [entry('forward', shared, { output: shared.outputs.logits })],
+    layout: layOutParameters([], () => false),
+    parameters,
   }
 }
 

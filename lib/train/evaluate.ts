@@ -36,13 +36,19 @@ export interface Evaluation {
  * @throws OptionError, RunError, DataError, OnnxImportError, DeviceError
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
-  checkKeys('evaluate', options, ['run', 'data', 'columns', 'signal', 'backbone', 'device', 'threads'])
-  const { run, data, columns, signal, backbone, device, threads } = options
+  checkKeys('evaluate', options, ['run', 'data', 'columns', 'signal', 'backbone', 'device', 'precision', 'threads'])
+  const { run, data, columns, signal, backbone, device, precision, threads } = options
   if (typeof run !== 'string' || run === '') throw wrongOption('run', 'the folder of a run', run)
   checkSource('data', data)
   checkColumns(columns)
   checkSignal(signal)
-  const { record, task, backbone: loaded, model, warnings } = await openRun(run, { backbone, device, threads })
+  const {
+    record,
+    task,
+    backbone: loaded,
+    model,
+    warnings,
+  } = await openRun(run, { backbone, device, precision, threads })
   try {
     const examples = await readExamples(data, { columns, fields: taskFamily(task.kind).fields })
     checkPairs(examples, record.options.pair, 'the data it was trained on')

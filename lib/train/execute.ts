@@ -76,14 +76,20 @@ function tellResume(output: string, { device }: Prepared, earlier: Earlier | und
   }
   const { record } = earlier
   const [was, is] = [
-    [record?.device.isa, record?.versions['onnx-adapters']],
-    [device.isa, currentVersions()['onnx-adapters']],
+    [describeKernels(record?.device), record?.versions['onnx-adapters']],
+    [describeKernels(device), currentVersions()['onnx-adapters']],
   ]
   if (record === undefined || was.join() === is.join()) return
   const message =
     `this run began with ${was.join(' kernels of version ')} and goes on with ${is.join(' kernels of version ')}: ` +
     'the result is as good, but not bit for bit that of a run without the break'
   emit({ kind: 'warning', code: 'WARN_RESUME_DEVICE', message })
+}
+
+/** `avx2`, `cuda:0`, `cuda:0 (tf32)` */
+function describeKernels(device: RunRecord['device'] | undefined): string | undefined {
+  const { isa, precision = 'float32' } = device ?? {}
+  return precision === 'float32' ? isa : `${isa} (${precision})`
 }
 
 /** One process's part of a training. */

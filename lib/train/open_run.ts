@@ -6,7 +6,8 @@ import { isPortableName } from '../backbone/names.js'
 import { loadTask, type Task } from '../data/tasks/index.js'
 import { BackboneError, OptionError, RunError } from '../errors.js'
 import { checkNumber, wrongOption } from '../options.js'
-import { resolveDevice, resolveThreads } from '../runtime/device.js'
+import { checkDevice, resolveDevice, resolveThreads } from '../runtime/device.js'
+import { checkPrecision } from '../runtime/precision.js'
 import { readCheckpoint } from './checkpoint.js'
 import type { FitState } from './fit.js'
 import type { Warning } from './progress.js'
@@ -18,6 +19,8 @@ export interface OpenRunOptions {
   /** Where the backbone lies now, or one that is already loaded. @default where it lay in training, else its name */
   readonly backbone?: string | Backbone
   readonly device?: TrainerOptions['device']
+  /** Need not be that of the training. @default 'auto' */
+  readonly precision?: TrainerOptions['precision']
   readonly threads?: number
 }
 
@@ -31,23 +34,71 @@ export interface OpenRun {
   readonly warnings: readonly Warning[]
 }
 
+/** A run as its files have it, with its backbone and without an engine. */
+export interface RunFiles {
+  readonly record: RunRecord
+  readonly task: Task
+  readonly backbone: Backbone
+  readonly tensors: Parameters
+  /** Where the tensors are from. */
+  readonly file: string
+  readonly warnings: readonly Warning[]
+}
+
 /**
  * Loads a run: its backbone, which must be the very file it was trained on, and its trained tensors (of a training that
  * was stopped: those of its best epoch so far, or of now where no epoch has ended, with a warning).
  * @throws RunError ERR_RUN_*; OnnxImportError ERR_ONNX_*; DeviceError
  */
 export async function openRun(folder: string, options: OpenRunOptions = {}): Promise<OpenRun> {
+  const { tensors, file, ...run } = await readRun(folder, options)
+  const { device, precision, threads } = options
+  const model = await blameRecord(folder, () => TaskModel.create({ ...modelOptions(run), device, precision, threads }))
+  try {
+    await blameFile(file, () => model.setParameters(tensors))
+  } catch (error) {
+    await model.dispose()
+    throw error
+  }
+  return { ...run, model }
+}
+
+/** What a run says that its model is. */
+export function modelOptions({
+  record,
+  task,
+  backbone,
+}: Pick<RunFiles, 'record' | 'task' | 'backbone'>): TrainerOptions {
+  const { adapter, head, trainable } = record.options
+  return {
+    backbone,
+    task: { kind: task.kind, outputs: task.outputs },
+    adapter: adapter as TrainerOptions['adapter'],
+    head: head as TrainerOptions['head'],
+    trainable: trainable as TrainerOptions['trainable'],
+  }
+}
+
+/**
+ * The files of a run, as `openRun` loads them.
+ * @param load brings the backbone from where it lies
+ */
+export async function readRun(folder: string, options: OpenRunOptions, load: Load = loadBackbone): Promise<RunFiles> {
   const { backbone: given } = options
   if (given !== undefined && (typeof given === 'string' ? given === '' : !isBackbone(given)))
     throw wrongOption('backbone', 'a folder, an .onnx file, a name or a loaded backbone', given)
   resolveThreads(options.threads)
-  resolveDevice(options.device)
+  checkDevice(options.device ?? 'auto')
+  checkPrecision(options.precision ?? 'auto', options.device)
+  resolveDevice(options.device, options.precision)
   const record = await readRecord(folder)
   const task = await blameRecord(folder, () => checkRecord(record))
   const { tensors, file, warnings } = await readTensors(folder, record)
-  const { backbone: chosen = record.backbone.path, device, threads } = options
+  const { backbone: chosen = record.backbone.path } = options
   const backbone =
-    typeof chosen === 'string' ? await loadRecorded(folder, record, chosen, options.backbone !== undefined) : chosen
+    typeof chosen === 'string'
+      ? await loadRecorded(folder, record, chosen, options.backbone !== undefined, load)
+      : chosen
   if (backbone.sha256 !== record.backbone.sha256) {
     throw new RunError(
       'ERR_RUN_BACKBONE',
@@ -56,26 +107,10 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
       { file: backbone.file, found: backbone.sha256, expected: record.backbone.sha256 },
     )
   }
-  const { adapter, head, trainable } = record.options
-  const model = await blameRecord(folder, () =>
-    TaskModel.create({
-      backbone,
-      task: { kind: task.kind, outputs: task.outputs },
-      adapter: adapter as TrainerOptions['adapter'],
-      head: head as TrainerOptions['head'],
-      trainable: trainable as TrainerOptions['trainable'],
-      device,
-      threads,
-    }),
-  )
-  try {
-    await blameFile(file, () => model.setParameters(tensors))
-  } catch (error) {
-    await model.dispose()
-    throw error
-  }
-  return { record, task, backbone, model, warnings }
+  return { record, task, backbone, tensors, file, warnings }
 }
+
+type Load = (path: string) => Promise<Backbone>
 
 /** The task of a record, once what else is read of it has been checked. @throws OptionError ERR_OPTION */
 function checkRecord({ backbone, options, task }: RunRecord): Task {
@@ -86,7 +121,7 @@ function checkRecord({ backbone, options, task }: RunRecord): Task {
 }
 
 /** Builds from the record, whose values are checked as options are: a wrong one is the file's fault, not the caller's. */
-async function blameRecord<T>(folder: string, build: () => T | Promise<T>): Promise<T> {
+export async function blameRecord<T>(folder: string, build: () => T | Promise<T>): Promise<T> {
   try {
     return await build()
   } catch (cause) {
@@ -138,7 +173,13 @@ function unfinished(folder: string, { best, step }: FitState): Warning {
 }
 
 /** The backbone where it lay; where it is not there any more, one that has a name of the hub is found or brought again. */
-async function loadRecorded(folder: string, record: RunRecord, path: string, asked: boolean): Promise<Backbone> {
+async function loadRecorded(
+  folder: string,
+  record: RunRecord,
+  path: string,
+  asked: boolean,
+  load: Load,
+): Promise<Backbone> {
   const { name } = record.backbone
   const isGone = (error: unknown) => !asked && (error as { code?: unknown }).code === 'ERR_ONNX_MISSING'
   const lost = (cause: unknown, more: string) =>
@@ -148,10 +189,10 @@ async function loadRecorded(folder: string, record: RunRecord, path: string, ask
       { file: path, name },
       { cause },
     )
-  return loadBackbone(path).catch((error: unknown) => {
+  return load(path).catch((error: unknown) => {
     if (!isGone(error)) throw error
     if (!isPortableName(name)) throw lost(error, '')
-    return loadBackbone(name).catch((cause: unknown) => {
+    return load(name).catch((cause: unknown) => {
       throw cause instanceof BackboneError ? lost(cause, `, and ${cause.message}`) : cause
     })
   })

@@ -87,7 +87,7 @@ export function startRecord(
     task,
     options,
     data,
-    device: before.device ?? { kind: device.kind, isa: device.isa },
+    device: before.device ?? { kind: device.kind, isa: device.isa, precision: device.precision },
     parameters,
     history: earlier?.checkpoint?.position.history ?? [],
     best: earlier?.checkpoint?.position.best,

@@ -44,8 +44,8 @@ export interface RunRecord {
   readonly options: RunOptions
   /** What it is trained on. */
   readonly data: RunData
-  /** Where it began; another instruction set gives other last bits. */
-  readonly device: { readonly kind: string; readonly isa: string }
+  /** Where it began; another instruction set gives other last bits. Records of older versions name no precision. */
+  readonly device: { readonly kind: string; readonly isa: string; readonly precision?: string }
   readonly parameters: ParameterCount
   readonly history: readonly EpochRecord[]
   readonly best?: BestEpoch
@@ -185,9 +185,9 @@ export async function readAdapter(folder: string, record: RunRecord): Promise<Ma
 }
 
 /** Hands tensors of a file over to a model: what it cannot take is the file's fault, not the caller's. */
-export async function blameFile(file: string, take: () => Promise<void>): Promise<void> {
+export async function blameFile<T>(file: string, take: () => Promise<T>): Promise<T> {
   try {
-    await take()
+    return await take()
   } catch (cause) {
     if (!(cause instanceof OptionError)) throw cause
     throw new RunError('ERR_RUN_FILE', `${file}: ${cause.message}`, { ...cause.details, file }, { cause })

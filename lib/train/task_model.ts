@@ -39,11 +39,11 @@ export async function openModel(
 ): Promise<OpenedModel> {
   const model = resolveTrainerOptions(options)
   const threads = resolveThreads(options.threads)
-  const { isa } = resolveDevice(options.device)
+  const { target } = resolveDevice(options.device, options.precision)
   const { backbone } = options
   if (!isBackbone(backbone)) throw wrongOption('backbone', 'what loadBackbone() gives', backbone)
   const { entries, layout, initial, adapters } = compile(backbone.imported, model)
-  const weights = backbone.weights(isa)
+  const weights = backbone.weights(target)
   const session = await Session.create({ entries, layout, weights, seed: seedWords(model.seed), threads })
   await session.write({ parameters: initial })
   return { session, layout, adapters, options: model, limits: encoderLimits(backbone.imported.graph) }

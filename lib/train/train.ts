@@ -54,7 +54,7 @@ async function trainRun(options: TrainOptions, emit: ProgressListener): Promise<
       await trainer.setParameters(new Map([['head.bias', { data: Float32Array.from(task.initialBias) }]]))
     }
     const { output, signal } = options
-    const device = resolveDevice(settings.trainer.device)
+    const device = resolveDevice(settings.trainer.device, settings.trainer.precision)
     return await execute({ ...data, settings, output, signal, backbone, device, trainer, maxLength }, emit)
   } finally {
     await trainer.dispose()

@@ -9,6 +9,7 @@ import { heads } from '../heads/index.js'
 import { taskKinds, type TaskKind } from '../kinds.js'
 import { checkChoice, checkKeys, checkNumber, show, wrongOption } from '../options.js'
 import { checkDevice, type Device } from '../runtime/device.js'
+import { checkPrecision, type Precision } from '../runtime/precision.js'
 import { resolveOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.js'
 
 /** What the head gives: a kind, and how many logits, as a number or by the labels' names. */
@@ -39,8 +40,8 @@ export interface TrainerOptions {
   readonly seed?: number
   /** @default 'auto' */
   readonly device?: Device
-  /** On the CPU all is float32. @default 'auto' */
-  readonly precision?: 'auto' | 'float32'
+  /** On the CPU all is float32; see `Precision`. @default 'auto' */
+  readonly precision?: Precision
   /** @default all the system offers */
   readonly threads?: number | undefined
 }
@@ -78,7 +79,7 @@ export function resolveTrainerOptions(options: TrainerOptions): ResolvedModel {
   const { task, head = {}, seed = 0, device = 'auto', precision = 'auto' } = options
   checkKeys('head', head, ['pool', 'initialStd'])
   checkDevice(device)
-  checkChoice('precision', precision, ['auto', 'float32'])
+  checkPrecision(precision, device)
   const trainable = resolveTrainable(options.trainable)
   const adapter = resolveAdapter(options.adapter)
   refuseUntrained(options.adapter, trainable)

@@ -6,10 +6,14 @@
 
 namespace oa {
 
-// The same numbers in lib/plan/encode.ts. Every type has four bytes.
-enum class DType : uint32_t { f32 = 0, i32 = 1 };
+// The same numbers in lib/plan/encode.ts. bf16 is the upper half of an f32; only GPUs have kernels for it.
+enum class DType : uint32_t { f32 = 0, i32 = 1, bf16 = 2 };
 
-inline const char* dtype_name(DType dtype) { return dtype == DType::f32 ? "f32" : "i32"; }
+inline const char* dtype_name(DType dtype) {
+  return dtype == DType::f32 ? "f32" : dtype == DType::i32 ? "i32" : "bf16";
+}
+
+inline int64_t dtype_bytes(DType dtype) { return dtype == DType::bf16 ? 2 : 4; }
 
 // IEEE 754 binary16 bits to f32, exact, subnormals, infinities and NaN included. Without branches on the common path:
 // shift exponent and mantissa into place and scale by 2^112, which also normalises subnormals.

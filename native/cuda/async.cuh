@@ -35,6 +35,15 @@ __device__ __forceinline__ void commit_copies() {
 #endif
 }
 
+// Asks for the line of device memory that holds `from`, to be in the second-level cache when it is read.
+__device__ __forceinline__ void prefetch(const void* from) {
+#ifdef OA_CUDA_STANDIN
+  static_cast<void>(*static_cast<const volatile char*>(from));  // for AddressSanitizer
+#else
+  asm volatile("prefetch.global.L2 [%0];" : : "l"(from));
+#endif
+}
+
 // Until all groups but the last kUnderWay have arrived.
 template <int kUnderWay>
 __device__ __forceinline__ void wait_for_copies() {

@@ -20,6 +20,23 @@ struct Bf16 {
 };
 static_assert(sizeof(Bf16) == 2 && alignof(Bf16) == 2);
 
+// The structs of op headers name every matrix as f32; what a call has in another type is got at by this.
+template <class T>
+__host__ __device__ __forceinline__ T* as(float* matrix) {
+  return reinterpret_cast<T*>(matrix);
+}
+template <class T>
+__host__ __device__ __forceinline__ const T* as(const float* matrix) {
+  return reinterpret_cast<const T*>(matrix);
+}
+
+// Calls f with a value of the type that is stored: f32 or bf16.
+template <class F>
+void with_storage(DType dtype, const F& f) {
+  if (dtype == DType::bf16) return f(Bf16{});
+  f(float{});
+}
+
 // --- values ---
 
 __device__ __forceinline__ float widen(float x) { return x; }

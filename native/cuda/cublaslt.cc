@@ -70,7 +70,8 @@ uint32_t alignment_of(const void* pointer) {
 std::string describe(const Product& p) {
   return "a product [" + std::to_string(p.rows) + ", " + std::to_string(p.depth) + "] x [" + std::to_string(p.depth) +
          ", " + std::to_string(p.columns) + "]" + (p.transpose_a ? ", first transposed" : "") +
-         (p.transpose_b ? ", second transposed" : "");
+         (p.transpose_b ? ", second transposed" : "") + (p.a.type == BlasType::bf16 ? ", of bf16" : "") +
+         (p.b.type != p.a.type ? " and another type" : "");
 }
 
 }  // namespace
@@ -80,10 +81,18 @@ const CublasLtLibrary& cublaslt() {
   return library;
 }
 
+std::string cublaslt_version() {
+  if (!cublaslt().problem.empty()) return "";
+  const size_t version = cublaslt().functions.version();  // 130100
+  return std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+         std::to_string(version % 100);
+}
+
 struct Multiplier::Shape {
   int64_t rows, columns, depth;
   bool transpose_a, transpose_b;
   uint32_t alignment_a, alignment_b, alignment_c;
+  BlasType type_a, type_b, type_c;
   auto operator<=>(const Shape&) const = default;
 };
 
@@ -93,15 +102,16 @@ struct Multiplier::Plan {
        const Shape& shape)
       : blas_(blas) {
     const std::string what = describe(p);
-    const auto compute = precision == Precision::tf32 ? BlasCompute::tf32 : BlasCompute::f32;
+    const bool rounds = precision == Precision::tf32 && p.a.type == BlasType::f32;
+    const auto compute = rounds ? BlasCompute::tf32 : BlasCompute::f32;
     require(blas.create_desc(&desc, compute, BlasType::f32), what);
     const auto first = p.transpose_b ? BlasTranspose::yes : BlasTranspose::no;
     const auto second = p.transpose_a ? BlasTranspose::yes : BlasTranspose::no;
     require(blas.set_desc(desc, BlasDescAttribute::transpose_a, &first, sizeof first), what);
     require(blas.set_desc(desc, BlasDescAttribute::transpose_b, &second, sizeof second), what);
-    create_layout(&layout_b, p.transpose_b ? p.depth : p.columns, p.transpose_b ? p.columns : p.depth, what);
-    create_layout(&layout_a, p.transpose_a ? p.rows : p.depth, p.transpose_a ? p.depth : p.rows, what);
-    create_layout(&layout_c, p.columns, p.rows, what);
+    create_layout(&layout_b, p.b.type, p.transpose_b ? p.depth : p.columns, p.transpose_b ? p.columns : p.depth, what);
+    create_layout(&layout_a, p.a.type, p.transpose_a ? p.rows : p.depth, p.transpose_a ? p.depth : p.rows, what);
+    create_layout(&layout_c, p.c.type, p.columns, p.rows, what);
     choose(handle, workspace_bytes, shape, what);
   }
   ~Plan() {
@@ -114,10 +124,8 @@ struct Multiplier::Plan {
   Plan& operator=(const Plan&) = delete;
 
   // Dense columns: the leading dimension is the number of rows.
-  void create_layout(BlasLayout* layout, int64_t rows, int64_t columns, const std::string& what) const {
-    require(
-        blas_.create_layout(layout, BlasType::f32, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), rows),
-        what);
+  void create_layout(BlasLayout* layout, BlasType type, int64_t rows, int64_t columns, const std::string& what) const {
+    require(blas_.create_layout(layout, type, static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), rows), what);
   }
 
   void choose(BlasHandle handle, size_t workspace_bytes, const Shape& shape, const std::string& what) {
@@ -159,8 +167,17 @@ Multiplier::~Multiplier() {
 }
 
 const Multiplier::Plan& Multiplier::plan_for(const Product& p) {
-  const Shape shape{p.rows,        p.columns,         p.depth,           p.transpose_a,
-                    p.transpose_b, alignment_of(p.a), alignment_of(p.b), alignment_of(p.c)};
+  const Shape shape{p.rows,
+                    p.columns,
+                    p.depth,
+                    p.transpose_a,
+                    p.transpose_b,
+                    alignment_of(p.a.data),
+                    alignment_of(p.b.data),
+                    alignment_of(p.c.data),
+                    p.a.type,
+                    p.b.type,
+                    p.c.type};
   auto& plan = plans_[shape];
   if (!plan) plan = std::make_unique<Plan>(blas_, handle_, precision_, workspace_bytes_, p, shape);
   return *plan;
@@ -170,8 +187,8 @@ void Multiplier::multiply(cudaStream_t stream, const Product& p) {
   if (p.rows == 0 || p.columns == 0) return;
   const Plan& plan = plan_for(p);
   const float one = 1, beta = p.accumulate ? 1 : 0;
-  require(blas_.multiply(handle_, plan.desc, &one, p.b, plan.layout_b, p.a, plan.layout_a, &beta, p.c, plan.layout_c,
-                         p.c, plan.layout_c, &plan.algorithm, workspace_, workspace_bytes_, stream),
+  require(blas_.multiply(handle_, plan.desc, &one, p.b.data, plan.layout_b, p.a.data, plan.layout_a, &beta, p.c.data,
+                         plan.layout_c, p.c.data, plan.layout_c, &plan.algorithm, workspace_, workspace_bytes_, stream),
           describe(p));
 }
 

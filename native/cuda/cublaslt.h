@@ -7,18 +7,39 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "cuda/cublaslt_api.h"
 
 namespace oa::cuda {
 
+// How products read f32 operands. Those in bf16 are read as they are.
 enum class Precision { fp32, tf32 };
 
-// c[rows, columns] = a[rows, depth] · b[depth, columns], or c += with `accumulate`; all row major and dense, f32.
+struct Bf16;  // cuda/bf16.cuh
+
+// Where a matrix lies, and what its elements are.
+template <class Pointer>
+struct Typed {
+  Typed() = default;
+  template <class Other>
+    requires(!std::is_same_v<Other, Pointer> && std::is_convertible_v<Other, Pointer>)
+  Typed(const Typed<Other>& other) : data(other.data), type(other.type) {}
+  template <class T>
+    requires std::is_same_v<std::remove_const_t<T>, float> || std::is_same_v<std::remove_const_t<T>, Bf16>
+  Typed(T* elements)
+      : data(elements), type(std::is_same_v<std::remove_const_t<T>, float> ? BlasType::f32 : BlasType::bf16) {}
+
+  Pointer data = nullptr;
+  BlasType type = BlasType::f32;
+};
+
+// c[rows, columns] = a[rows, depth] · b[depth, columns], or c += with `accumulate`; all row major and dense, added in
+// f32. a and b are of one type; c is of the same, or f32.
 struct Product {
-  float* c = nullptr;
-  const float* a = nullptr;
-  const float* b = nullptr;
+  Typed<void*> c;
+  Typed<const void*> a;
+  Typed<const void*> b;
   int64_t rows = 0;
   int64_t columns = 0;
   int64_t depth = 0;
@@ -33,6 +54,8 @@ struct CublasLtLibrary {
   std::string problem;  // empty when all is well
 };
 const CublasLtLibrary& cublaslt();
+// "13.1.0"; empty where it cannot be used.
+std::string cublaslt_version();
 
 // Products on one stream. Descriptors and algorithm of a shape are chosen once and kept.
 class Multiplier {

@@ -1,7 +1,9 @@
-// Four neighbouring floats of a matrix row: what a thread of the row kernels reads and writes at a time.
+// Four neighbouring numbers of a matrix row, f32 or bf16 in memory: what a thread of the row kernels reads and writes
+// at a time.
 //
-// kWhole: rows are whole quads, 16-byte aligned, and a quad is one access of 128 bits. Else every element is guarded,
-// and what lies behind the row reads as 0 and is not written. Quads entirely behind the row are allowed in both.
+// kWhole: rows are whole quads, 16-byte aligned, and a quad is one access, of 128 bits or, in bf16, of 64. Else every
+// element is guarded, and what lies behind the row reads as 0 and is not written. Quads entirely behind the row are
+// allowed in both.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,6 +11,7 @@
 #include <cstdint>
 #include <initializer_list>
 
+#include "cuda/bf16.cuh"
 #include "cuda/philox.cuh"
 #include "cuda/warp.cuh"
 
@@ -49,13 +52,13 @@ __device__ __forceinline__ float4 keep_inside(float4 quad, int column, int colum
           column + 3 < columns ? quad.w : 0.0f};
 }
 
-template <bool kWhole>
-__device__ __forceinline__ float4 load_quad(const float* row, int column, int columns) {
+template <bool kWhole, class T>
+__device__ __forceinline__ float4 load_quad(const T* row, int column, int columns) {
   if constexpr (kWhole) {
-    return column < columns ? *reinterpret_cast<const float4*>(row + column) : float4{};
+    return column < columns ? load_four(row + column) : float4{};
   } else {
-    return {column < columns ? row[column] : 0.0f, column + 1 < columns ? row[column + 1] : 0.0f,
-            column + 2 < columns ? row[column + 2] : 0.0f, column + 3 < columns ? row[column + 3] : 0.0f};
+    return {column < columns ? load(row + column) : 0.0f, column + 1 < columns ? load(row + column + 1) : 0.0f,
+            column + 2 < columns ? load(row + column + 2) : 0.0f, column + 3 < columns ? load(row + column + 3) : 0.0f};
   }
 }
 
@@ -66,15 +69,15 @@ __device__ __forceinline__ float4 load_quad_anywhere(const float* row, int colum
   return load_quad<false>(row, column, columns);
 }
 
-template <bool kWhole>
-__device__ __forceinline__ void store_quad(float* row, int column, int columns, float4 quad) {
+template <bool kWhole, class T>
+__device__ __forceinline__ void store_quad(T* row, int column, int columns, float4 quad) {
   if constexpr (kWhole) {
-    if (column < columns) *reinterpret_cast<float4*>(row + column) = quad;
+    if (column < columns) store_four(row + column, quad);
   } else {
-    if (column < columns) row[column] = quad.x;
-    if (column + 1 < columns) row[column + 1] = quad.y;
-    if (column + 2 < columns) row[column + 2] = quad.z;
-    if (column + 3 < columns) row[column + 3] = quad.w;
+    if (column < columns) store(row + column, quad.x);
+    if (column + 1 < columns) store(row + column + 1, quad.y);
+    if (column + 2 < columns) store(row + column + 2, quad.z);
+    if (column + 3 < columns) store(row + column + 3, quad.w);
   }
 }
 

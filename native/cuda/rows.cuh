@@ -1,7 +1,9 @@
-// A warp's share of a row of floats: a stripe of 128 neighbouring columns, four to a lane, a warp's width apart. Every
-// access of a warp is then one run of 128 bytes, whatever the row's alignment, and four are in flight at once.
+// A warp's share of a row, f32 or bf16 in memory: a stripe of 128 neighbouring columns, four to a lane, a warp's width
+// apart. Every access of a warp is then one run of 128 bytes (64 in bf16), whatever the row's alignment, and four are
+// in flight at once.
 #pragma once
 
+#include "cuda/bf16.cuh"
 #include "cuda/warp.cuh"
 
 namespace oa::cuda {
@@ -15,21 +17,23 @@ struct Columns {
 };
 
 // `row` points at the stripe; columns from `width` on read as zero.
-__device__ __forceinline__ Columns load_columns(const float* row, int64_t width) {
+template <class T>
+__device__ __forceinline__ Columns load_columns(const T* row, int64_t width) {
   Columns columns;
 #pragma unroll
   for (int i = 0; i < kLaneColumns; ++i) {
     const int c = i * kWarp + lane();
-    columns.at[i] = c < width ? row[c] : 0.0f;
+    columns.at[i] = c < width ? load(row + c) : 0.0f;
   }
   return columns;
 }
 
-__device__ __forceinline__ void store_columns(float* row, int64_t width, const Columns& columns) {
+template <class T>
+__device__ __forceinline__ void store_columns(T* row, int64_t width, const Columns& columns) {
 #pragma unroll
   for (int i = 0; i < kLaneColumns; ++i) {
     const int c = i * kWarp + lane();
-    if (c < width) row[c] = columns.at[i];
+    if (c < width) store(row + c, columns.at[i]);
   }
 }
 

@@ -41,7 +41,8 @@ void Stream::release() {
 
 void Stream::multiply(const Product& product) {
   if (product.depth > 0) return multiplier_->multiply(stream_, product);
-  if (!product.accumulate) fill(product.c, 0, sizeof(float) * static_cast<size_t>(product.rows * product.columns));
+  const size_t element = product.c.type == BlasType::f32 ? sizeof(float) : sizeof(uint16_t);
+  if (!product.accumulate) fill(product.c.data, 0, element * static_cast<size_t>(product.rows * product.columns));
 }
 
 void Stream::fill(void* target, unsigned char byte, size_t bytes) {

@@ -40,6 +40,8 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   cuda.Set("ok", gpus.ok);
   cuda.Set("reason", gpus.reason);
   cuda.Set("toolkit", gpus.toolkit);
+  cuda.Set("driver", gpus.driver);
+  cuda.Set("cublaslt", gpus.cublaslt);
   auto list = Napi::Array::New(env);
   for (const std::string& gpu : gpus.gpus) list.Set(list.Length(), gpu);
   cuda.Set("gpus", list);

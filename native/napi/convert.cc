@@ -39,6 +39,7 @@ class BatchReader {
     batch.types = integers("types", false, batch.types_count);
     batch.cu = integers("cu", true, batch.cu_count);
     read_labels(batch);
+    read_groups(batch);
     batch.learning_rate = static_cast<float>(number("learningRate").value_or(0));
     if (const auto step = number("step")) {
       if (!(*step >= 0 && *step < 4294967295.0 && std::floor(*step) == *step)) wrong_field("step", "a whole number");
@@ -81,6 +82,13 @@ class BatchReader {
     if (!batch.labels) batch.labels = kEmpty;
   }
 
+  void read_groups(Batch& batch) {
+    int64_t ends = 0;
+    batch.tasks = integers("tasks", false, batch.groups);
+    batch.task_ends = integers("taskEnds", false, ends);
+    if (ends != batch.groups) wrong_field("taskEnds", "as many elements as tasks has");
+  }
+
   std::optional<double> number(const char* field) {
     const Napi::Value value = object_.Get(field);
     if (value.IsUndefined()) return std::nullopt;
@@ -116,6 +124,7 @@ WeightEntry read_entry(Keeper& keeper, const Napi::Object& object) {
   WeightEntry entry;
   entry.key = to_string(object.Get("key"), "the key of a weight");
   entry.form = static_cast<Form>(to_integer(object, "form", 0, 0, 2));
+  entry.dtype = static_cast<DType>(to_integer(object, "dtype", 0, 0, 2));
   entry.rows = to_integer(object, "rows", -1, 0, int64_t{1} << 40);
   entry.columns = to_integer(object, "columns", 1, 1, int64_t{1} << 24);
   const Napi::Value parts = object.Get("parts");

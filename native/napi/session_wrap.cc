@@ -82,6 +82,13 @@ void run_steps(Session& session, const std::string& entry_name, const std::vecto
   }
 }
 
+double to_milliseconds(const Napi::Value& value) {
+  const double milliseconds = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (milliseconds >= 0 && milliseconds <= 60e3) return milliseconds;
+  throw to_js(value.Env(),
+              {"ERR_OPTION", "milliseconds: expected a number from 0 to 60000", {{"option", "milliseconds"}}});
+}
+
 std::span<const std::byte> bytes_of(const Napi::Uint8Array& array) {
   return {reinterpret_cast<const std::byte*>(array.Data()), array.ByteLength()};
 }
@@ -93,7 +100,9 @@ Napi::Function SessionWrap::define(Napi::Env env) {
       env, "Session",
       {StaticMethod<&SessionWrap::create>("create"), InstanceMethod<&SessionWrap::run>("run"),
        InstanceMethod<&SessionWrap::read>("read"), InstanceMethod<&SessionWrap::write>("write"),
-       InstanceMethod<&SessionWrap::measure_roof>("measureRoof"), InstanceMethod<&SessionWrap::memory>("memory"),
+       InstanceMethod<&SessionWrap::add_task>("addTask"), InstanceMethod<&SessionWrap::remove_task>("removeTask"),
+       InstanceMethod<&SessionWrap::measure_roof>("measureRoof"),
+       InstanceMethod<&SessionWrap::measure_product>("measureProduct"), InstanceMethod<&SessionWrap::memory>("memory"),
        InstanceMethod<&SessionWrap::statistics>("statistics"), InstanceMethod<&SessionWrap::arena>("arena"),
        InstanceMethod<&SessionWrap::dispose>("dispose")});
 }
@@ -146,7 +155,12 @@ void SessionWrap::created(Napi::Env env) {
   parameters_ = session_->parameters();
   remote_ = session_->device().is_remote();
   for (size_t i = 0; i < has_slot_.size(); ++i) has_slot_[i] = session_->slot(kSlots[i]) != nullptr;
-  report_memory(env, memory_.parameters + memory_.activations + memory_.scratch);
+  report_memory(env);
+}
+
+// What this object alone holds now.
+void SessionWrap::report_memory(Napi::BasicEnv env) {
+  report_memory(env, memory_.parameters + memory_.activations + memory_.scratch + memory_.tasks);
 }
 
 void SessionWrap::report_memory(Napi::BasicEnv env, int64_t bytes) {
@@ -211,7 +225,7 @@ Napi::Value SessionWrap::run(const Napi::CallbackInfo& info) {
     if (result->memory) memory_ = *result->memory;
   };
   job.value = [this, result](Napi::Env at) {
-    if (result->memory) report_memory(at, memory_.parameters + memory_.activations + memory_.scratch);
+    if (result->memory) report_memory(at);
     runs_ += 1;
     steps_ += static_cast<double>(result->steps.size());
     return result->to_js(at);
@@ -248,16 +262,68 @@ Napi::Value SessionWrap::write(const Napi::CallbackInfo& info) {
   return thread_->enqueue(env, std::move(job));
 }
 
-Napi::Value SessionWrap::measure_roof(const Napi::CallbackInfo& info) {
+Napi::Value SessionWrap::add_task(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require_usable(env);
-  const double milliseconds = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
-  if (!(milliseconds >= 0 && milliseconds <= 60e3)) {
-    throw to_js(env, {"ERR_OPTION", "milliseconds: expected a number from 0 to 60000", {{"option", "milliseconds"}}});
+  EntryList list = to_weight_entries(info[0]);
+  auto entries = std::make_shared<std::vector<WeightEntry>>(std::move(list.entries));
+  auto number = std::make_shared<size_t>(0);
+  auto memory = std::make_shared<MemoryReport>();
+  JobThread::Job job = job_keeping(list.keep.Value());
+  job.work = [this, entries, number, memory] {
+    *number = session_->add_task(*entries);
+    *memory = session_->memory();
+  };
+  job.value = [this, number, memory](Napi::Env at) -> Napi::Value {
+    memory_.tasks = memory->tasks;
+    report_memory(at);
+    return Napi::Number::New(at, static_cast<double>(*number));
+  };
+  return thread_->enqueue(env, std::move(job));
+}
+
+Napi::Value SessionWrap::remove_task(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require_usable(env);
+  const double number = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0 && number < 1e9 && std::floor(number) == number)) {
+    throw to_js(env, {"ERR_OPTION", "task: expected the number that addTask gave", {{"option", "task"}}});
   }
+  auto memory = std::make_shared<MemoryReport>();
+  JobThread::Job job = job_keeping(Napi::Object::New(env));
+  job.work = [this, number, memory] {
+    session_->remove_task(static_cast<size_t>(number));
+    *memory = session_->memory();
+  };
+  job.value = [this, memory](Napi::Env at) {
+    memory_.tasks = memory->tasks;
+    report_memory(at);
+    return at.Undefined();
+  };
+  return thread_->enqueue(env, std::move(job));
+}
+
+Napi::Value SessionWrap::measure_roof(const Napi::CallbackInfo& info) {
+  require_usable(info.Env());
+  const double milliseconds = to_milliseconds(info[0]);
+  return measure(info.Env(), [this, milliseconds] { return session_->measure_roof(milliseconds); });
+}
+
+Napi::Value SessionWrap::measure_product(const Napi::CallbackInfo& info) {
+  require_usable(info.Env());
+  const Napi::Object given = to_object(info[0], "product");
+  const auto size = [&given](const char* name) { return to_integer(given, name, 0, 1, 1 << 24); };
+  const ProductShape shape{size("rows"), size("columns"), size("depth"), given.Get("transposeA").ToBoolean(),
+                           given.Get("transposeB").ToBoolean()};
+  const double milliseconds = to_milliseconds(info[1]);
+  return measure(info.Env(), [this, shape, milliseconds] { return session_->measure_product(shape, milliseconds); });
+}
+
+// A job of its own for a rate.
+Napi::Value SessionWrap::measure(Napi::Env env, std::function<double()> rate_of) {
   JobThread::Job job = job_keeping(Napi::Object::New(env));
   auto rate = std::make_shared<double>(0);
-  job.work = [this, milliseconds, rate] { *rate = session_->measure_roof(milliseconds); };
+  job.work = [rate_of = std::move(rate_of), rate] { *rate = rate_of(); };
   job.value = [rate](Napi::Env at) -> Napi::Value { return Napi::Number::New(at, *rate); };
   return thread_->enqueue(env, std::move(job));
 }
@@ -268,6 +334,7 @@ Napi::Value SessionWrap::memory(const Napi::CallbackInfo& info) {
   result.Set("parameters", static_cast<double>(memory_.parameters));
   result.Set("activations", static_cast<double>(memory_.activations));
   result.Set("scratch", static_cast<double>(memory_.scratch));
+  result.Set("tasks", static_cast<double>(memory_.tasks));
   result.Set("frozen", static_cast<double>(memory_.frozen));
   return result;
 }

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,7 +25,11 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value add_task(const Napi::CallbackInfo& info);
+  Napi::Value remove_task(const Napi::CallbackInfo& info);
   Napi::Value measure_roof(const Napi::CallbackInfo& info);
+  Napi::Value measure_product(const Napi::CallbackInfo& info);
+  Napi::Value measure(Napi::Env env, std::function<double()> rate_of);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
   Napi::Value arena(const Napi::CallbackInfo& info);
@@ -34,6 +39,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   void require_idle(Napi::Env env) const;
   Storage existing_slot(const Napi::Value& value) const;
   void created(Napi::Env env);
+  void report_memory(Napi::BasicEnv env);
   void report_memory(Napi::BasicEnv env, int64_t bytes);
   JobThread::Job job_keeping(const Napi::Object& keep);
 

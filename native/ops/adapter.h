@@ -6,9 +6,9 @@
 //   y, xhat, x, residual  f32[T, C]   x: output of the dense layer below, bias included; xhat optional
 //   rstd                  f32[T]      optional
 //   z                     f32[T, M]   optional; xhat, rstd and z are what backward needs besides x
-//   down_w                f32[M, C]   raw rows, trained or frozen: packed into scratch at every call
+//   down_w                f32[M, C]   frozen: form `packed`; trained: raw rows, packed into scratch at every call
 //   down_b                f32[M]
-//   up_w                  f32[C, M]   raw rows
+//   up_w                  f32[C, M]   in the form of down_w
 //   up_b, gamma, beta     f32[C]
 //
 // dropout: a = x∘mask / (1 - p), the mask a function of (seed, step, rng, row·C + column) alone; none inside the
@@ -42,6 +42,7 @@ struct AdapterCall {
         up_b(call[9].f32()),
         gamma(call[10].f32()),
         beta(call[11].f32()),
+        packed(call[6].form == Form::packed),
         rows(call[0].shape[0]),
         columns(call[0].shape[1]),
         bottleneck(call[6].shape[0]),
@@ -62,6 +63,7 @@ struct AdapterCall {
   const float* up_b;
   const float* gamma;
   const float* beta;
+  bool packed;         // down_w and up_w are panels already
   int64_t rows;        // T
   int64_t columns;     // C
   int64_t bottleneck;  // M

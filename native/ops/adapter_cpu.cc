@@ -56,8 +56,10 @@ void activation_gradient(int activation, float* y, float* dz, const float* z, in
 struct ForwardScratch {
   ForwardScratch(const AdapterCall& ad, int threads, char* base) {
     Scratch scratch(base);
-    down = scratch.floats(packed_floats(ad.bottleneck, ad.columns));
-    up = scratch.floats(packed_floats(ad.columns, ad.bottleneck));
+    if (!ad.packed) {
+      down = scratch.floats(packed_floats(ad.bottleneck, ad.columns));
+      up = scratch.floats(packed_floats(ad.columns, ad.bottleneck));
+    }
     hidden_stride = align_floats(kBlockRows * ad.bottleneck);
     hidden = scratch.floats(threads * hidden_stride);
     if (ad.dropout > 0.0f) {
@@ -67,14 +69,18 @@ struct ForwardScratch {
     bytes = scratch.bytes();
   }
 
-  float* down;             // panels of down_w
-  float* up;               // panels of up_w
+  float* down = nullptr;   // panels of down_w, where it comes as rows
+  float* up = nullptr;     // panels of up_w
   float* hidden;           // per thread [block, M]: activation(z)
   float* input = nullptr;  // per thread [block, C]: dropout(x)
   int64_t hidden_stride;
   int64_t input_stride = 0;
   int64_t bytes;
 };
+
+// Rows of a block. Few rows, as those of one task in a batch of many, are spread over the threads; every row is for
+// itself, so a sum is the same in any block.
+int64_t block_rows(int64_t rows) { return rows >= 4 * kBlockRows ? kBlockRows : kBlockRows / 2; }
 
 void forward_block(const AdapterCall& ad, const ForwardScratch& scratch, const DropoutStream& stream, ChunkRange range,
                    int thread) {
@@ -88,10 +94,12 @@ void forward_block(const AdapterCall& ad, const ForwardScratch& scratch, const D
   }
   float* hidden = scratch.hidden + thread * scratch.hidden_stride;
   float* z = ad.z ? ad.z + range.begin * ad.bottleneck : hidden;
-  gemm_packed_rows(z, ad.bottleneck, a, ad.columns, scratch.down, rows, ad.bottleneck, ad.columns, {});
+  gemm_packed_rows(z, ad.bottleneck, a, ad.columns, ad.packed ? ad.down_w : scratch.down, rows, ad.bottleneck,
+                   ad.columns, {});
   bias_and_activate(ad.activation, hidden, z, ad.down_b, rows, ad.bottleneck);
   float* y = ad.y + start;
-  gemm_packed_rows(y, ad.columns, hidden, ad.bottleneck, scratch.up, rows, ad.columns, ad.bottleneck, {});
+  gemm_packed_rows(y, ad.columns, hidden, ad.bottleneck, ad.packed ? ad.up_w : scratch.up, rows, ad.columns,
+                   ad.bottleneck, {});
 
   const float* residual = ad.residual + start;
   const auto source = [&](int64_t row, int64_t c, int lanes) OA_INLINE_BODY {
@@ -129,7 +137,8 @@ const char* check_adapter(const Call& call) {
   if (!is_vector(call[9], columns)) return "up_b must be [C], one for every column of y";
   if (!is_vector(call[10], columns)) return "gamma must be [C], one for every column of y";
   if (!is_vector(call[11], columns)) return "beta must be [C], one for every column of y";
-  if (down_w.form != Form::raw || call[8].form != Form::raw) return "down_w and up_w must be raw, not packed";
+  if (down_w.form == Form::packed_transposed || down_w.form != call[8].form)
+    return "down_w and up_w must both be raw or both packed";
   if (!is_activation(call.attribute_i32(0))) return "activation is not one of the known numbers";
   if (!is_epsilon(call.attribute_f32(1))) return "epsilon must be at least 0 and less than 1";
   if (!is_dropout(call.attribute_f32(2))) return "dropout must be at least 0 and less than 1";
@@ -146,10 +155,13 @@ void run_adapter(const Call& call) {
   ThreadPool& pool = *call.pool;
   const ForwardScratch scratch(ad, pool.threads(), call.scratch);
   const DropoutStream stream(ad.dropout, ad.rng, *call.scalars, 0);
-  pack(&pool, scratch.down, ad.down_w, ad.bottleneck, ad.columns, ad.columns, 1);
-  pack(&pool, scratch.up, ad.up_w, ad.columns, ad.bottleneck, ad.bottleneck, 1);
-  pool.parallel_for(chunk_count(ad.rows, kBlockRows), [&](int64_t chunk, int thread) {
-    forward_block(ad, scratch, stream, chunk_range(chunk, kBlockRows, ad.rows), thread);
+  if (!ad.packed) {
+    pack(&pool, scratch.down, ad.down_w, ad.bottleneck, ad.columns, ad.columns, 1);
+    pack(&pool, scratch.up, ad.up_w, ad.columns, ad.bottleneck, ad.bottleneck, 1);
+  }
+  const int64_t size = block_rows(ad.rows);
+  pool.parallel_for(chunk_count(ad.rows, size), [&](int64_t chunk, int thread) {
+    forward_block(ad, scratch, stream, chunk_range(chunk, size, ad.rows), thread);
   });
 }
 

@@ -1,4 +1,5 @@
-// The whole adapter forward in one kernel, for small bottlenecks, in f32:
+// The whole adapter forward in one kernel, for small bottlenecks, in f32, of matrices S, f32 or bf16, in memory (x is
+// f32 always: the sum is rounded once, behind the LayerNorm):
 //   a = dropout(x);  z = a·down_wᵀ + down_b;  s = a + activation(z)·up_wᵀ + up_b + residual;  y = LayerNorm(s)
 // (Houlsby et al. 2019 §2.1 and figure 2). C <= kFusedColumns, M <= kFusedBottleneck.
 //
@@ -33,16 +34,17 @@ constexpr int kTileStride = kTileQuads + 1;           // odd: 8 neighbouring row
 constexpr int kFetches = kTileWeights * kTileQuads / kFusedThreads;
 static_assert(kTileWeights == kFusedBottleneck && kTileQuads * kQuad == kFusedBottleneck && kPlaces == kTileQuads);
 
+template <class S>
 struct AdapterForward {
-  Normalization norm;
-  float* z;               // [T, M] or null
-  const float* x;         // [T, C]
-  const float* residual;  // [T, C]
-  const float* down_w;    // [M, C]
-  const float* down_b;    // [M]
-  const float* up_w;      // [C, M]
-  const float* up_b;      // [C]
-  int bottleneck;         // M
+  Normalization<S> norm;
+  S* z;                 // [T, M] or null
+  const float* x;       // [T, C]
+  const S* residual;    // [T, C]
+  const S* down_w;      // [M, C]
+  const float* down_b;  // [M]
+  const S* up_w;        // [C, M]
+  const float* up_b;    // [C]
+  int bottleneck;       // M
   int activation;
   Dropout dropout;
 };
@@ -65,13 +67,14 @@ __device__ __forceinline__ int place() { return static_cast<int>(threadIdx.x) % 
 __device__ __forceinline__ int place_row() { return static_cast<int>(threadIdx.x) / kPlaces; }
 
 // Rows from `row` and columns from `column` of w[rows, columns], zeros outside of it.
-__device__ __forceinline__ void fetch_weights(FetchedWeights& fetched, const float* w, int rows, int columns, int row,
+template <class S>
+__device__ __forceinline__ void fetch_weights(FetchedWeights& fetched, const S* w, int rows, int columns, int row,
                                               int column) {
-  const bool whole = columns % kQuad == 0 && reinterpret_cast<uintptr_t>(w) % sizeof(float4) == 0;
+  const bool whole = columns % kQuad == 0 && reinterpret_cast<uintptr_t>(w) % (kQuad * sizeof(S)) == 0;
 #pragma unroll
   for (int i = 0; i < kFetches; ++i) {
     const int r = row + place_row() + i * kRowStep, c = column + place() * kQuad;
-    const float* const from = w + int64_t{r} * columns;
+    const S* const from = w + int64_t{r} * columns;
     fetched.quads[i] = r >= rows ? float4{}
                        : whole   ? load_quad<true>(from, c, columns)
                                  : load_quad<false>(from, c, columns);
@@ -110,8 +113,8 @@ __device__ __forceinline__ void multiply_tile(float (&sums)[kRowsEach][kWeightsE
 }
 
 // rows = dropout(x); zeros behind the last row.
-template <int kQuads, bool kWhole, bool kDropout>
-__device__ __forceinline__ void load_rows(AdapterTile<kQuads>& tile, const AdapterForward& ad, int64_t first) {
+template <int kQuads, bool kWhole, bool kDropout, class S>
+__device__ __forceinline__ void load_rows(AdapterTile<kQuads>& tile, const AdapterForward<S>& ad, int64_t first) {
   const int columns = ad.norm.columns;
   const QuadMask<kDropout> mask(ad.dropout, columns);
   for (int r = warp(); r < kFusedRows; r += kFusedWarps) {
@@ -130,8 +133,8 @@ __device__ __forceinline__ void load_rows(AdapterTile<kQuads>& tile, const Adapt
 }
 
 // hidden = activation(z), z saved. Four threads' numbers make a quad.
-template <int kQuads>
-__device__ __forceinline__ void activate_hidden(AdapterTile<kQuads>& tile, const AdapterForward& ad, int64_t first,
+template <int kQuads, class S>
+__device__ __forceinline__ void activate_hidden(AdapterTile<kQuads>& tile, const AdapterForward<S>& ad, int64_t first,
                                                 const float (&sums)[kRowsEach][kWeightsEach]) {
   const int m = ad.bottleneck;
 #pragma unroll
@@ -143,7 +146,7 @@ __device__ __forceinline__ void activate_hidden(AdapterTile<kQuads>& tile, const
     for (int i = 0; i < kRowsEach; ++i) {
       const int r = place_row() + i * kRowStep;
       const float z = sums[i][j] + bias;
-      if (ad.z && unit < m && first + r < ad.norm.rows) ad.z[(first + r) * m + unit] = z;
+      if (ad.z && unit < m && first + r < ad.norm.rows) store(ad.z + (first + r) * m + unit, z);
       const float value = unit < m ? activate(ad.activation, z).y : 0.0f;
       const int base = lane() / kQuad * kQuad;
       const float4 quad = {shuffle(value, base), shuffle(value, base + 1), shuffle(value, base + 2),
@@ -153,8 +156,8 @@ __device__ __forceinline__ void activate_hidden(AdapterTile<kQuads>& tile, const
   }
 }
 
-template <int kQuads>
-__device__ __forceinline__ void down_product(AdapterTile<kQuads>& tile, const AdapterForward& ad, int64_t first) {
+template <int kQuads, class S>
+__device__ __forceinline__ void down_product(AdapterTile<kQuads>& tile, const AdapterForward<S>& ad, int64_t first) {
   const int columns = ad.norm.columns, m = ad.bottleneck;
   const int quads = (columns + kQuad - 1) / kQuad;
   float sums[kRowsEach][kWeightsEach] = {};
@@ -173,8 +176,8 @@ __device__ __forceinline__ void down_product(AdapterTile<kQuads>& tile, const Ad
 }
 
 // rows += hidden·up_wᵀ + up_b; a thread adds to quads of its own.
-template <int kQuads, bool kWhole>
-__device__ __forceinline__ void up_product(AdapterTile<kQuads>& tile, const AdapterForward& ad) {
+template <int kQuads, bool kWhole, class S>
+__device__ __forceinline__ void up_product(AdapterTile<kQuads>& tile, const AdapterForward<S>& ad) {
   const int columns = ad.norm.columns, m = ad.bottleneck;
   FetchedWeights fetched;
   fetch_weights(fetched, ad.up_w, columns, m, 0, 0);
@@ -197,8 +200,8 @@ __device__ __forceinline__ void up_product(AdapterTile<kQuads>& tile, const Adap
 }
 
 // Two blocks are what shared memory admits; asked for more, the compiler spills where rows have odd widths.
-template <int kQuads, bool kWhole, bool kDropout>
-__global__ void __launch_bounds__(kFusedThreads, 2) adapter_forward_kernel(AdapterForward ad) {
+template <int kQuads, bool kWhole, bool kDropout, class S>
+__global__ void __launch_bounds__(kFusedThreads, 2) adapter_forward_kernel(AdapterForward<S> ad) {
   auto& tile = shared<AdapterTile<kQuads>>();
   const int64_t first = int64_t{blockIdx.x} * kFusedRows;
   load_rows<kQuads, kWhole, kDropout>(tile, ad, first);
@@ -215,12 +218,12 @@ __global__ void __launch_bounds__(kFusedThreads, 2) adapter_forward_kernel(Adapt
 }
 
 // `whole` is is_whole() of y, xhat, x and residual.
-template <bool kDropout>
-void adapter_forward(Stream& stream, const char* name, const AdapterForward& ad, bool whole) {
+template <bool kDropout, class S>
+void adapter_forward(Stream& stream, const char* name, const AdapterForward<S>& ad, bool whole) {
   with_warp_quads(ad.norm.columns, whole, [&](auto quads, auto whole_rows) {
     launch(stream,
            {name, dim3(blocks_for(ad.norm.rows, kFusedRows)), dim3(kFusedThreads), sizeof(AdapterTile<quads.value>)},
-           adapter_forward_kernel<quads.value, whole_rows.value, kDropout>, ad);
+           adapter_forward_kernel<quads.value, whole_rows.value, kDropout, S>, ad);
   });
 }
 

@@ -1,29 +1,30 @@
-// The whole adapter forward in one kernel, for small bottlenecks, on tensor cores: bf16 in memory, f32 in between.
+// The whole adapter forward in one kernel, for small bottlenecks, on tensor cores: bf16 in memory, except x, which the
+// dense layer below leaves in f32, and f32 in between.
 //   a = dropout(x);  z = a·down_wᵀ + down_b;  s = a + activation(z)·up_wᵀ + up_b + residual;  y = LayerNorm(s)
-// (Houlsby et al. 2019 §2.1 and figure 2). C <= 1024, a multiple of 8; M <= 64. Roundings: activation(z) before the
-// second product, and what is written. s is f32 from its first term to the end of LayerNorm: the adapter's first steps
-// are smaller than a step of bf16.
+// (Houlsby et al. 2019 §2.1 and figure 2). C <= 1024, a multiple of 8; M <= 64. Roundings: x and activation(z) where
+// products read them, and what is written. s is f32 from its first term to the end of LayerNorm: the adapter's first
+// steps are smaller than a step of bf16.
 //
 // Who owns what. A block takes 16 or 32 rows at a time and goes on to every gridDim-th tile; a warp owns kWarpColumns
 // columns of C throughout, of x, of both weights, of the residual and of y. So the first product is a sum over warps:
 // every warp leaves its part of z in shared memory, and the block adds the parts in the order of the warps. The second
 // product and what follows needs of other warps only the sums of LayerNorm.
 //
-// Lanes. What a product sums over may come in any order (mma.cuh). Of 32 columns, lane 4·g + t takes 8·t to 8·t + 7, 16
-// bytes of rows g and g + 8: words 0 and 1 are its share of one product of depth 16, words 2 and 3 of the next. Rows
-// are thus read and written 16 bytes at a time, straight from memory to the fragments that products take, and a lane's
-// 8 columns are two blocks of dropout's numbers. Columns of the second product are dealt out in the same way, by
-// choosing which row of up_w a lane reads: sums and rows meet in one lane.
+// Lanes. What a product sums over may come in any order (mma.cuh). Of 32 columns, lane 4·g + t takes 8·t to 8·t + 7 of
+// rows g and g + 8, 16 bytes of bf16: words 0 and 1 are its share of one product of depth 16, words 2 and 3 of the
+// next. Rows are thus read and written 16 bytes at a time, straight from memory to the fragments that products take,
+// and a lane's 8 columns are two blocks of dropout's numbers. Columns of the second product are dealt out in the same
+// way, by choosing which row of up_w a lane reads: sums and rows meet in one lane.
 //
 // Weights lie in shared memory as 16-byte pieces, each warp's own, in four parts: columns 0 to 31 and 32 to 63 of
 // down_w, the same rows of up_w. Where all fit, they are copied once, before the first tile. Else there is room for
 // two: the parts of up_w are copied in place of down_w's while z is added up, and down_w's for the next tile during
-// LayerNorm. x of the next tile is fetched into registers while this one is multiplied with up_w.
+// LayerNorm. The next tile's rows are asked for, into the second-level cache, when this one's have come.
 //
-// Traffic in bytes a row: 2·C each for x, residual and y, and for xhat where that is kept; 2·M for z. Weights: 4·M·C a
-// block where they stay, else as much a tile, from the second-level cache: at M = 64 and C = 768 as much as a tile's
-// rows, so that the rows' 70 % of the memory's bandwidth asks for about 1.4 times it of the cache. Arithmetic: 4·M·C a
-// row, at the same shape 32 operations a byte, a tenth of what tensor cores of an H100 can do for it.
+// Traffic in bytes a row: 4·C for x, 2·C each for residual and y, and for xhat where that is kept; 2·M for z. x is read
+// twice, the second time from a cache: to keep it would take 64 registers. Weights: 4·M·C a block where they stay, else
+// as much a tile, from the second-level cache: at M = 64 and C = 768 192 KiB for 32 rows' 240 KiB. Arithmetic: 4·M·C a
+// row, at the same shape 26 operations a byte, a tenth of what tensor cores of an H100 can do for it.
 #pragma once
 
 #include "cuda/activations.cuh"
@@ -42,7 +43,7 @@ struct AdapterTensorForward {
   Bf16* xhat;            // [T, C] or null
   float* rstd;           // [T] or null
   Bf16* z;               // [T, M] or null
-  const Bf16* x;         // [T, C]
+  const float* x;        // [T, C]
   const Bf16* residual;  // [T, C]
   const Bf16* down_w;    // [M, C]
   const float* down_b;   // [M]
@@ -71,9 +72,9 @@ constexpr int kPiece = 8;                             // bf16 of 16 bytes
 constexpr int kColumnTiles = kSegment / kMmaColumns;  // of a segment of the second product
 constexpr int kVectors = 3;                           // up_b, gamma, beta
 
-// Units: hidden ones, rounded up. Warps: the most of a block. Tiles: of 16 rows, that a block takes at a time: two where
-// weights are copied for every tile, to halve what they cost, as far as registers admit it. Blocks: of a multiprocessor,
-// for the compiler.
+// Units: hidden ones, rounded up. Warps: the most of a block. Tiles: of 16 rows, that a block takes at a time: two
+// where weights are copied for every tile, to halve what they cost, as far as registers admit it. Blocks: of a
+// multiprocessor, for the compiler.
 template <int kUnits_, int kWarps_, int kTiles_, int kBlocks_, bool kResident_>
 struct Shape {
   static constexpr int kUnits = kUnits_;
@@ -133,30 +134,72 @@ __device__ __forceinline__ int unit_piece(int row, int piece) {
   return S::kUnits == 64 ? piece ^ (row % 2 * 4) : piece;
 }
 
-template <int kTiles>
-__device__ __forceinline__ void fetch(Pieces<kTiles>& pieces, const Bf16* from, const AdapterTensorForward& ad,
-                                      int64_t first, const Place& place) {
+// Calls body(i, half, s) for all pieces of a lane.
+template <int kTiles, class Body>
+__device__ __forceinline__ void each_piece(const Body& body) {
 #pragma unroll
   for (int i = 0; i < kTiles; ++i) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const int64_t row = first + place.row(i, half);
 #pragma unroll
-      for (int s = 0; s < kSegments; ++s) {
-        const int column = place.column(s);
-        const bool exists = row < ad.rows && column < ad.columns;
-        pieces.at[i][half][s] = exists ? *reinterpret_cast<const uint4*>(from + row * ad.columns + column) : uint4{};
-      }
+      for (int s = 0; s < kSegments; ++s) body(i, half, s);
     }
   }
 }
 
-// Elements that dropout takes away become zeros; those that stay are still to be multiplied by its scale. Numbers are
-// made in a loop that is not unrolled, eight elements a turn, a bit each: else they would take most of the registers,
-// and of the instruction cache.
+__device__ __forceinline__ bool exists(const AdapterTensorForward& ad, int64_t row, int column) {
+  return row < ad.rows && column < ad.columns;
+}
+
+// x in f32, of one piece; zeros where there is none.
+struct WidePiece {
+  __device__ __forceinline__ WidePiece(const AdapterTensorForward& ad, int64_t row, int column) {
+    if (!exists(ad, row, column)) return;
+    const auto* const from = reinterpret_cast<const float4*>(ad.x + row * ad.columns + column);
+    low = from[0];
+    high = from[1];
+  }
+  float4 low = {}, high = {};
+};
+
+// x rounded, as the first product reads it.
 template <int kTiles>
-__device__ __forceinline__ void drop(Pieces<kTiles>& pieces, const AdapterTensorForward& ad, int64_t first,
-                                     const Place& place) {
+__device__ __forceinline__ void fetch_x(Pieces<kTiles>& pieces, const AdapterTensorForward& ad, int64_t first,
+                                        const Place& place) {
+  each_piece<kTiles>([&](int i, int half, int s) {
+    const WidePiece x(ad, first + place.row(i, half), place.column(s));
+    pieces.at[i][half][s] = {pack_pair(x.low.x, x.low.y), pack_pair(x.low.z, x.low.w), pack_pair(x.high.x, x.high.y),
+                             pack_pair(x.high.z, x.high.w)};
+  });
+}
+
+template <int kTiles>
+__device__ __forceinline__ void fetch_residual(Pieces<kTiles>& pieces, const AdapterTensorForward& ad, int64_t first,
+                                               const Place& place) {
+  each_piece<kTiles>([&](int i, int half, int s) {
+    const int64_t row = first + place.row(i, half);
+    const int column = place.column(s);
+    pieces.at[i][half][s] =
+        exists(ad, row, column) ? *reinterpret_cast<const uint4*>(ad.residual + row * ad.columns + column) : uint4{};
+  });
+}
+
+// Rows of a tile to come; a segment of x is a line of 128 bytes.
+template <int kTiles>
+__device__ __forceinline__ void prefetch_rows(const AdapterTensorForward& ad, int64_t first, const Place& place) {
+  each_piece<kTiles>([&](int i, int half, int s) {
+    const int64_t row = first + place.row(i, half);
+    const int column = place.column(s);
+    if (!exists(ad, row, column)) return;
+    if (place.t == 0) prefetch(ad.x + row * ad.columns + column);
+    if (place.t == 1 && s == 0) prefetch(ad.residual + row * ad.columns + column);
+  });
+}
+
+// Which elements of a lane's pieces dropout keeps, a bit each: 8 a piece, in the order of each_piece. A loop that is
+// not unrolled: else its numbers would take most of the registers, and of the instruction cache.
+template <int kTiles>
+__device__ __forceinline__ uint64_t kept_elements(const AdapterTensorForward& ad, int64_t first, const Place& place) {
   const DropoutMask mask(ad.dropout.p, ad.dropout.rng, ad.dropout.scalars);  // here: to keep it costs registers
   uint64_t kept = 0;
 #pragma unroll 1
@@ -169,15 +212,24 @@ __device__ __forceinline__ void drop(Pieces<kTiles>& pieces, const AdapterTensor
                           bit(high.y, 5) | bit(high.z, 6) | bit(high.w, 7);
     kept |= uint64_t{bits} << (kPiece * i);
   }
-#pragma unroll
-  for (int i = 0; i < kTiles * 2 * kSegments; ++i) {
-    const auto bits = static_cast<unsigned>(kept >> (kPiece * i));
+  return kept;
+}
+
+__device__ __forceinline__ unsigned kept_of_piece(uint64_t kept, int i, int half, int s) {
+  return static_cast<unsigned>(kept >> (kPiece * ((i * 2 + half) * kSegments + s))) & 0xffu;
+}
+
+// Elements that dropout takes away become zeros; those that stay are still to be multiplied by its scale.
+template <int kTiles>
+__device__ __forceinline__ void drop(Pieces<kTiles>& pieces, uint64_t kept) {
+  each_piece<kTiles>([&](int i, int half, int s) {
+    const unsigned bits = kept_of_piece(kept, i, half, s);
     const auto keep = [&](int pair) {
       return (bits >> (2 * pair) & 1u) * 0xffffu | (bits >> (2 * pair + 1) & 1u) * 0xffff0000u;
     };
-    uint4& piece = pieces.at[i / (2 * kSegments)][i / kSegments % 2][i % kSegments];
+    uint4& piece = pieces.at[i][half][s];
     piece = {piece.x & keep(0), piece.y & keep(1), piece.z & keep(2), piece.w & keep(3)};
-  }
+  });
 }
 
 // --- weights ---
@@ -314,10 +366,11 @@ struct Eight {
   float4 first, second;
 };
 
-// s = x·scale + residual + up_b
+// s = dropout(x) + residual + up_b; x is read once more, now as it is.
 template <class S>
-__device__ __forceinline__ void begin_sums(Sums<S::kTiles>& sums, const Memory<S>& memory, const Pieces<S::kTiles>& x,
-                                           const Pieces<S::kTiles>& residual, float scale, const Place& place) {
+__device__ __forceinline__ void begin_sums(Sums<S::kTiles>& sums, const Memory<S>& memory,
+                                           const Pieces<S::kTiles>& residual, const AdapterTensorForward& ad,
+                                           int64_t first, uint64_t kept, const Place& place) {
 #pragma unroll
   for (int s = 0; s < kSegments; ++s) {
     const Eight bias(memory, 0, place.column(s));
@@ -325,11 +378,16 @@ __device__ __forceinline__ void begin_sums(Sums<S::kTiles>& sums, const Memory<S
     for (int i = 0; i < S::kTiles; ++i) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
+        const WidePiece x(ad, first + place.row(i, half), place.column(s));
+        const float a[kPiece] = {x.low.x, x.low.y, x.low.z, x.low.w, x.high.x, x.high.y, x.high.z, x.high.w};
+        const unsigned bits = kept_of_piece(kept, i, half, s);
 #pragma unroll
         for (int j = 0; j < kColumnTiles; ++j) {
-          const float2 a = unpack_pair(word(x.at[i][half][s], j)), r = unpack_pair(word(residual.at[i][half][s], j));
-          sums.at[i][s][j][2 * half] = fmaf(a.x, scale, r.x + bias[2 * j]);
-          sums.at[i][s][j][2 * half + 1] = fmaf(a.y, scale, r.y + bias[2 * j + 1]);
+          const float2 r = unpack_pair(word(residual.at[i][half][s], j));
+          const float low = bits >> (2 * j) & 1u ? a[2 * j] : 0.0f,
+                      high = bits >> (2 * j + 1) & 1u ? a[2 * j + 1] : 0.0f;
+          sums.at[i][s][j][2 * half] = fmaf(low, ad.scale, r.x + bias[2 * j]);
+          sums.at[i][s][j][2 * half + 1] = fmaf(high, ad.scale, r.y + bias[2 * j + 1]);
         }
       }
     }
@@ -490,26 +548,30 @@ __global__ void __launch_bounds__(S::kWarps* kWarp, S::kBlocks) adapter_tensor_k
   if (S::kResident) copy_parts<S>(memory, ad, kSegments, place);
   load_vectors<S>(memory, ad);
   const int tiles = static_cast<int>((ad.rows + S::kRows - 1) / S::kRows);
-  Pieces<S::kTiles> x, residual;
-  fetch(x, ad.x, ad, int64_t{blockIdx.x} * S::kRows, place);
   for (int tile = static_cast<int>(blockIdx.x); tile < tiles;) {
     const int next = tile + static_cast<int>(gridDim.x);
     place = place.again();
     const int64_t first = int64_t{tile} * S::kRows;
-    if (ad.dropout.p > 0.0f) drop(x, ad, first, place);
+    Pieces<S::kTiles> x, residual;
+    fetch_x(x, ad, first, place);
+    uint64_t kept = ~uint64_t{0};
+    if (ad.dropout.p > 0.0f) {
+      kept = kept_elements<S::kTiles>(ad, first, place);
+      drop(x, kept);
+    }
+    if (next < tiles) prefetch_rows<S::kTiles>(ad, int64_t{next} * S::kRows, place);
     wait_for_parts();
 #pragma unroll
     for (int i = 0; i < S::kTiles; ++i) {
       if (i > 0) sync_block();  // for readers of the parts before
-      if (i + 1 == S::kTiles) fetch(residual, ad.residual, ad, first, place);
+      if (i + 1 == S::kTiles) fetch_residual(residual, ad, first, place);
       down_product<S>(memory, x, i, place);
       sync_block();
       if (!S::kResident && i + 1 == S::kTiles) copy_parts<S>(memory, ad, kSegments, place);
       add_parts<S>(memory, ad, first, i, ad.scale);
     }
     Sums<S::kTiles> sums;
-    begin_sums<S>(sums, memory, x, residual, ad.scale, place);
-    if (next < tiles) fetch(x, ad.x, ad, int64_t{next} * S::kRows, place);
+    begin_sums<S>(sums, memory, residual, ad, first, kept, place);
     wait_for_parts();
     sync_block();  // for the hidden units
     place = place.again();
@@ -530,7 +592,8 @@ void start(Stream& stream, const char* name, AdapterTensorForward ad) {
   ad.scale = 1.0f / (1.0f - ad.dropout.p);
   ad.inverse_columns = 1.0f / static_cast<float>(ad.columns);
   const int64_t tiles = (ad.rows + S::kRows - 1) / S::kRows;
-  const int64_t most = int64_t{stream.multiprocessors()} * S::kBlocks;
+  const auto room = static_cast<int64_t>(stream.shared_limit() / sizeof(Memory<S>));  // at least one
+  const int64_t most = stream.multiprocessors() * (room < S::kBlocks ? room : S::kBlocks);
   const unsigned blocks = static_cast<unsigned>(tiles < most ? tiles : most);
   launch(stream, {name, dim3(blocks), dim3(blocks_for(ad.columns, kWarpColumns) * kWarp), sizeof(Memory<S>)},
          adapter_tensor_kernel<S>, ad);
@@ -554,11 +617,17 @@ bool with_shape(int64_t columns, int64_t units, size_t shared_limit, const Body&
 
 // Whether the kernel takes these widths on a GPU with so much shared memory for a block.
 inline bool has_adapter_tensor(int64_t columns, int64_t bottleneck, size_t shared_limit) {
-  return columns % adapter_tensor::kPiece == 0 &&
-         adapter_tensor::with_shape(columns, bottleneck, shared_limit, [](auto) {});
+  return adapter_tensor::with_shape(columns, bottleneck, shared_limit, [](auto) {});
 }
 
-// y, xhat, x, residual, down_w and up_w are aligned to 16 bytes.
+// Whether rows of these matrices are whole pieces, aligned to 16 bytes. Absent ones (null) do not matter.
+inline bool has_whole_pieces(int64_t columns, std::initializer_list<const void*> matrices) {
+  bool whole = columns % adapter_tensor::kPiece == 0;
+  for (const void* matrix : matrices) whole &= reinterpret_cast<uintptr_t>(matrix) % kCopyBytes == 0;
+  return whole;
+}
+
+// Where has_adapter_tensor(), and has_whole_pieces() of y, xhat, x, residual, down_w and up_w.
 inline void adapter_forward_tensor(Stream& stream, const char* name, const AdapterTensorForward& ad) {
   adapter_tensor::with_shape(ad.columns, ad.bottleneck, stream.shared_limit(),
                              [&](auto shape) { adapter_tensor::start<decltype(shape)>(stream, name, ad); });

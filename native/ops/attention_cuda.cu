@@ -1,6 +1,7 @@
-// Self-attention of a GPU, f32: S = scale·Q·Kᵀ, P = softmax(S), y = dropout(P)·V, one (sequence, head) at a time over
-// packed rows (attention.h has the whole contract). Online softmax over tiles of keys, probabilities made again from
-// lse by backward: Dao et al. 2022, "FlashAttention", algorithms 1 and 4.
+// Self-attention of a GPU, in f32, of matrices that are f32 or bf16 in memory: S = scale·Q·Kᵀ, P = softmax(S), y =
+// dropout(P)·V, one (sequence, head) at a time over packed rows (attention.h has the whole contract). Online softmax
+// over tiles of keys, probabilities made again from lse by backward: Dao et al. 2022, "FlashAttention", algorithms 1
+// and 4.
 //
 // Tiles. A block owns kTile rows of one sequence and one head, and streams the other side of S past them, kStreamed
 // rows at a time. The grid is (slots, H): sequence b takes the slots from cu[b] / kTile + b on. floor(x) + ceil(y) <=
@@ -21,7 +22,7 @@
 //
 // Traffic in bytes, of a sequence of n rows, per head of D columns: forward reads 4·D·(n + 2·n·n / kTile) and writes
 // 4·D·n; queries read 4·D·(2·n + 4·n·n / kTile), keys 4·D·(2·n + 2·n·n / kTile): what is read more than once comes from
-// L2. Nothing of size n² exists.
+// L2. In bf16 it is half. Nothing of size n² exists.
 #define OA_ISA cuda
 #include "ops/attention.h"
 
@@ -78,7 +79,7 @@ struct Softmax {
   }
 };
 
-template <int kWidth>
+template <int kWidth, class S>
 __global__ void __launch_bounds__(kThreads)
     attention_kernel(AttentionCall at, const Tile* tiles, const StepScalars* scalars) {
   const Place place(tiles[blockIdx.x], at.heads);
@@ -86,7 +87,7 @@ __global__ void __launch_bounds__(kThreads)
   if (tile.rows == 0) return;
   const int width = static_cast<int>(at.hidden / at.heads);
   const int64_t stride = 3 * at.hidden, offset = int64_t{place.head} * width;
-  float* const y = at.y + tile.row * at.hidden + offset;
+  S* const y = as<S>(at.y) + tile.row * at.hidden + offset;
   float* const lse = at.lse ? at.lse + place.head * at.tokens + tile.row : nullptr;
   if (tile.length == 0) {
     clear_rows(y, at.hidden, tile.rows, width);
@@ -94,13 +95,13 @@ __global__ void __launch_bounds__(kThreads)
     return;
   }
   auto& memory = shared<ForwardShared<kWidth>>();
-  load_rows<false>(memory.queries, at.qkv + tile.row * stride + offset, stride, tile.rows, width);
+  load_rows<false>(memory.queries, as<S>(at.qkv) + tile.row * stride + offset, stride, tile.rows, width);
   const DropoutMask dropout(at.dropout, at.rng, scalars);
   Softmax softmax;
   Sums<kWidth> sums;
   for (int begin = 0; begin < tile.length; begin += kStreamed) {
     const int count = place.streamed(begin);
-    const float* const keys = at.qkv + (tile.start + begin) * stride + at.hidden + offset;
+    const S* const keys = as<S>(at.qkv) + (tile.start + begin) * stride + at.hidden + offset;
     if (begin > 0) sync_block();
     load_rows<true>(memory.keys, keys, stride, count, width);
     load_rows<true>(memory.values, keys + at.hidden, stride, count, width);
@@ -166,7 +167,7 @@ __device__ __forceinline__ void query_gradients(float (&p)[kOwn][kOwn], float (&
   }
 }
 
-template <int kWidth>
+template <int kWidth, class S>
 __global__ void __launch_bounds__(kThreads)
     attention_queries_kernel(AttentionBackwardCall at, float* deltas, const Tile* tiles, const StepScalars* scalars) {
   const Place place(tiles[blockIdx.x], at.heads);
@@ -174,14 +175,14 @@ __global__ void __launch_bounds__(kThreads)
   if (tile.rows == 0) return;
   const int width = static_cast<int>(at.hidden / at.heads);
   const int64_t stride = 3 * at.hidden, offset = int64_t{place.head} * width;
-  float* const d_queries = at.d_qkv + tile.row * stride + offset;
+  S* const d_queries = as<S>(at.d_qkv) + tile.row * stride + offset;
   if (tile.length == 0) {
     clear_rows(d_queries, stride, tile.rows, width);
     return;
   }
   auto& memory = shared<QueriesShared<kWidth>>();
-  load_rows<false>(memory.queries, at.qkv + tile.row * stride + offset, stride, tile.rows, width);
-  load_rows<false>(memory.dy, at.dy + tile.row * at.hidden + offset, at.hidden, tile.rows, width);
+  load_rows<false>(memory.queries, as<S>(at.qkv) + tile.row * stride + offset, stride, tile.rows, width);
+  load_rows<false>(memory.dy, as<S>(at.dy) + tile.row * at.hidden + offset, at.hidden, tile.rows, width);
   const DropoutMask dropout(at.dropout, at.rng, scalars);
   const int64_t first = place.head * at.tokens + tile.row + place.own;  // in lse and deltas
   float lse[kOwn], delta[kOwn], p[kOwn][kOwn], d[kOwn][kOwn];
@@ -193,7 +194,7 @@ __global__ void __launch_bounds__(kThreads)
     const bool up = step < tiles_of_keys;
     const int begin = kStreamed * (up ? step : 2 * tiles_of_keys - 1 - step);
     if (step != tiles_of_keys) {
-      const float* const keys = at.qkv + (tile.start + begin) * stride + at.hidden + offset;
+      const S* const keys = as<S>(at.qkv) + (tile.start + begin) * stride + at.hidden + offset;
       if (step > 0) sync_block();
       load_rows<true>(memory.keys, keys, stride, place.streamed(begin), width);
       load_rows<true>(memory.values, keys + at.hidden, stride, place.streamed(begin), width);
@@ -266,7 +267,7 @@ __device__ __forceinline__ void store_weights(Weights& weights, const float (&w)
   }
 }
 
-template <int kWidth>
+template <int kWidth, class S>
 __global__ void __launch_bounds__(kThreads) attention_keys_kernel(AttentionBackwardCall at, const float* deltas,
                                                                   const Tile* tiles, const StepScalars* scalars) {
   const Place place(tiles[blockIdx.x], at.heads);
@@ -276,21 +277,21 @@ __global__ void __launch_bounds__(kThreads) attention_keys_kernel(AttentionBackw
   const int64_t stride = 3 * at.hidden, offset = int64_t{place.head} * width;
   const int64_t first_key = tile.row * stride + at.hidden + offset, first_value = first_key + at.hidden;
   if (tile.length == 0) {
-    clear_rows(at.d_qkv + first_key, stride, tile.rows, width);
-    clear_rows(at.d_qkv + first_value, stride, tile.rows, width);
+    clear_rows(as<S>(at.d_qkv) + first_key, stride, tile.rows, width);
+    clear_rows(as<S>(at.d_qkv) + first_value, stride, tile.rows, width);
     return;
   }
   auto& memory = shared<KeysShared<kWidth>>();
-  load_rows<false>(memory.keys, at.qkv + first_key, stride, tile.rows, width);
-  load_rows<false>(memory.values, at.qkv + first_value, stride, tile.rows, width);
+  load_rows<false>(memory.keys, as<S>(at.qkv) + first_key, stride, tile.rows, width);
+  load_rows<false>(memory.values, as<S>(at.qkv) + first_value, stride, tile.rows, width);
   const DropoutMask dropout(at.dropout, at.rng, scalars);
   Sums<kWidth> d_keys, d_values;
   for (int begin = 0; begin < tile.length; begin += kStreamed) {
     const int count = place.streamed(begin);
     const int64_t row = tile.start + begin;
     if (begin > 0) sync_block();
-    load_rows<true>(memory.queries, at.qkv + row * stride + offset, stride, count, width);
-    load_rows<true>(memory.dy, at.dy + row * at.hidden + offset, at.hidden, count, width);
+    load_rows<true>(memory.queries, as<S>(at.qkv) + row * stride + offset, stride, count, width);
+    load_rows<true>(memory.dy, as<S>(at.dy) + row * at.hidden + offset, at.hidden, count, width);
     sync_block();
     float p[kOwn][kOwn], d[kOwn][kOwn];
     key_gradients(p, d, memory, place, at, dropout, deltas, begin);
@@ -302,8 +303,8 @@ __global__ void __launch_bounds__(kThreads) attention_keys_kernel(AttentionBackw
     sync_warp();
     d_keys.add_product(memory.weights, memory.queries, place, count);
   }
-  d_keys.write(at.d_qkv + first_key, stride, place, width);
-  d_values.write(at.d_qkv + first_value, stride, place, width);
+  d_keys.write(as<S>(at.d_qkv) + first_key, stride, place, width);
+  d_values.write(as<S>(at.d_qkv) + first_value, stride, place, width);
 }
 
 // ---- launchers ----
@@ -335,18 +336,18 @@ Grid grid_of(const char* name, const AttentionScratch& scratch, int64_t heads, s
   return {name, dim3(static_cast<unsigned>(scratch.slots), static_cast<unsigned>(heads)), dim3(kThreads), shared_bytes};
 }
 
-template <int kWidth>
+template <int kWidth, class S>
 void forward(const AttentionCall& at, const AttentionScratch& scratch, const Call& call) {
-  launch(*call.stream, grid_of("attention", scratch, at.heads, sizeof(ForwardShared<kWidth>)), attention_kernel<kWidth>,
-         at, scratch.tiles, call.scalars);
+  launch(*call.stream, grid_of("attention", scratch, at.heads, sizeof(ForwardShared<kWidth>)),
+         attention_kernel<kWidth, S>, at, scratch.tiles, call.scalars);
 }
 
-template <int kWidth>
+template <int kWidth, class S>
 void backward(const AttentionBackwardCall& at, const AttentionScratch& scratch, const Call& call) {
   launch(*call.stream, grid_of("attention_backward, queries", scratch, at.heads, sizeof(QueriesShared<kWidth>)),
-         attention_queries_kernel<kWidth>, at, scratch.deltas, scratch.tiles, call.scalars);
+         attention_queries_kernel<kWidth, S>, at, scratch.deltas, scratch.tiles, call.scalars);
   launch(*call.stream, grid_of("attention_backward, keys", scratch, at.heads, sizeof(KeysShared<kWidth>)),
-         attention_keys_kernel<kWidth>, at, scratch.deltas, scratch.tiles, call.scalars);
+         attention_keys_kernel<kWidth, S>, at, scratch.deltas, scratch.tiles, call.scalars);
 }
 
 // Calls f with the head width rounded up to one that there are kernels for.
@@ -370,7 +371,9 @@ void run_attention(const Call& call) {
   const AttentionCall at(call);
   const AttentionScratch scratch(call.scratch, at.tokens, at.sequences, 0);
   map_tiles(at, scratch, *call.stream);
-  with_width(at.hidden / at.heads, [&](auto width) { forward<width()>(at, scratch, call); });
+  with_width(at.hidden / at.heads, [&](auto width) {
+    with_storage(call[0].dtype, [&](auto stored) { forward<width(), decltype(stored)>(at, scratch, call); });
+  });
 }
 
 int64_t scratch_attention_backward(const Call& call) {
@@ -382,7 +385,9 @@ void run_attention_backward(const Call& call) {
   const AttentionBackwardCall at(call);
   const AttentionScratch scratch(call.scratch, at.tokens, at.sequences, at.heads);
   map_tiles(at, scratch, *call.stream);
-  with_width(at.hidden / at.heads, [&](auto width) { backward<width()>(at, scratch, call); });
+  with_width(at.hidden / at.heads, [&](auto width) {
+    with_storage(call[0].dtype, [&](auto stored) { backward<width(), decltype(stored)>(at, scratch, call); });
+  });
 }
 
 }  // namespace oa::cuda

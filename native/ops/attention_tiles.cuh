@@ -2,6 +2,7 @@
 // of the two products. attention_cuda.cu explains how they lie together, and is the only file that includes this.
 #pragma once
 
+#include "cuda/bf16.cuh"
 #include "cuda/launch.cuh"
 #include "cuda/philox.cuh"
 #include "cuda/shared.cuh"
@@ -68,28 +69,30 @@ struct Rows {
 // then meet 16 rows in a row.
 __device__ __forceinline__ int spread(int row) { return row % kOwn * kAcross + row / kOwn; }
 
-__device__ __forceinline__ float4 read_four(const float* row, int column, int width) {
-  if (width % 4 == 0) {  // then every row starts at a multiple of 16 bytes
-    return column < width ? *reinterpret_cast<const float4*>(row + column) : float4{0, 0, 0, 0};
+template <class S>
+__device__ __forceinline__ float4 read_four(const S* row, int column, int width) {
+  if (width % 4 == 0) {  // then every row starts at a multiple of four elements
+    return column < width ? load_four(row + column) : float4{0, 0, 0, 0};
   }
-  const auto read = [&](int c) { return c < width ? row[c] : 0.0f; };
+  const auto read = [&](int c) { return c < width ? load(row + c) : 0.0f; };
   return {read(column), read(column + 1), read(column + 2), read(column + 3)};
 }
 
-__device__ __forceinline__ void write_four(float* row, int column, int width, float4 v) {
+template <class S>
+__device__ __forceinline__ void write_four(S* row, int column, int width, float4 v) {
   if (width % 4 == 0) {
-    if (column < width) *reinterpret_cast<float4*>(row + column) = v;
+    if (column < width) store_four(row + column, v);
     return;
   }
-  if (column < width) row[column] = v.x;
-  if (column + 1 < width) row[column + 1] = v.y;
-  if (column + 2 < width) row[column + 2] = v.z;
-  if (column + 3 < width) row[column + 3] = v.w;
+  if (column < width) store(row + column, v.x);
+  if (column + 1 < width) store(row + column + 1, v.y);
+  if (column + 2 < width) store(row + column + 2, v.z);
+  if (column + 3 < width) store(row + column + 3, v.w);
 }
 
 // By the whole block: `count` rows from device memory, zeros behind them.
-template <bool kSpread, int kWidth, int kCount>
-__device__ __forceinline__ void load_rows(Rows<kWidth, kCount>& rows, const float* from, int64_t stride, int count,
+template <bool kSpread, int kWidth, int kCount, class S>
+__device__ __forceinline__ void load_rows(Rows<kWidth, kCount>& rows, const S* from, int64_t stride, int count,
                                           int width) {
   constexpr int kFours = Rows<kWidth, kCount>::kFours;
 #pragma unroll 2
@@ -238,7 +241,8 @@ struct Sums {
   }
 
   // `to` is the first row of the tile.
-  __device__ __forceinline__ void write(float* to, int64_t stride, const Place& place, int width) const {
+  template <class S>
+  __device__ __forceinline__ void write(S* to, int64_t stride, const Place& place, int width) const {
     const int row = place.own + first_row(place.across);
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
@@ -252,8 +256,10 @@ struct Sums {
 };
 
 // The rows of a tile become 0, in `width` columns.
-__device__ __forceinline__ void clear_rows(float* to, int64_t stride, int rows, int width) {
-  for (int i = static_cast<int>(threadIdx.x); i < rows * width; i += kThreads) to[i / width * stride + i % width] = 0;
+template <class S>
+__device__ __forceinline__ void clear_rows(S* to, int64_t stride, int rows, int width) {
+  for (int i = static_cast<int>(threadIdx.x); i < rows * width; i += kThreads)
+    store(to + i / width * stride + i % width, 0.0f);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "base/dtype.h"
 #include "base/step.h"
 #include "base/thread_pool.h"
 
@@ -31,7 +32,9 @@ enum class Storage : uint32_t {
   gradient = 3,
   moment1 = 4,
   moment2 = 5,
-  activation = 6
+  activation = 6,
+  task = 7,    // a frozen weight of the task that a row belongs to: see runtime/task_groups.h
+  working = 8  // the parameters in bf16
 };
 
 // How a frozen weight is held. `packed`: panels of W for y = x Wᵀ; `packed_transposed`: panels for dx = dy W.
@@ -43,6 +46,7 @@ struct Operand {
   int32_t rank = 0;
   Storage storage = Storage::activation;
   Form form = Form::raw;
+  DType dtype = DType::f32;
 
   OA_ALWAYS_INLINE explicit operator bool() const { return data != nullptr; }
   OA_ALWAYS_INLINE float* f32() const { return static_cast<float*>(data); }

@@ -24,33 +24,36 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / kWarp;
 
+template <class S>
 struct Sources {
-  const float* word;
-  const float* position;    // null: none
-  const float* token_type;  // null: none
+  const S* word;
+  const S* position;    // null: none
+  const S* token_type;  // null: none
 };
 
-__device__ __forceinline__ Sources sources_of(const EmbeddingCall& e, int64_t t) {
+template <class S>
+__device__ __forceinline__ Sources<S> sources_of(const EmbeddingCall& e, int64_t t) {
   const bool padding = t >= e.cu[e.sequences];
-  Sources from{e.word + (padding ? 0 : e.ids[t]) * e.columns, nullptr, nullptr};
+  Sources<S> from{as<S>(e.word) + (padding ? 0 : e.ids[t]) * e.columns, nullptr, nullptr};
   if (e.position) {
     const int64_t index = padding ? 0 : t - e.cu[sequence_of(e.cu, e.sequences, t)];
-    from.position = e.position + (index + e.position_offset) * e.columns;
+    from.position = as<S>(e.position) + (index + e.position_offset) * e.columns;
   }
-  if (e.token_type) from.token_type = e.token_type + (padding || !e.types ? 0 : e.types[t]) * e.columns;
+  if (e.token_type) from.token_type = as<S>(e.token_type) + (padding || !e.types ? 0 : e.types[t]) * e.columns;
   return from;
 }
 
+template <class S>
 __global__ void embedding_kernel(EmbeddingCall e) {
   const int64_t t = int64_t{blockIdx.x} * kWarps + warp();
   if (t >= e.tokens) return;
-  const Sources from = sources_of(e, t);
+  const Sources<S> from = sources_of<S>(e, t);
   for (int64_t c = 0; c < e.columns; c += kStripe) {
     const int64_t width = e.columns - c;
     Columns sum = load_columns(from.word + c, width);
     if (from.position) add_columns(sum, load_columns(from.position + c, width));
     if (from.token_type) add_columns(sum, load_columns(from.token_type + c, width));
-    store_columns(e.y + t * e.columns + c, width, sum);
+    store_columns(as<S>(e.y) + t * e.columns + c, width, sum);
   }
 }
 
@@ -60,7 +63,10 @@ int64_t scratch_embedding(const Call&) { return 0; }
 
 void run_embedding(const Call& call) {
   const EmbeddingCall e(call);
-  launch(*call.stream, {"embedding", dim3(blocks_for(e.tokens, kWarps)), dim3(kThreads)}, embedding_kernel, e);
+  with_storage(call[0].dtype, [&](auto stored) {
+    launch(*call.stream, {"embedding", dim3(blocks_for(e.tokens, kWarps)), dim3(kThreads)},
+           embedding_kernel<decltype(stored)>, e);
+  });
 }
 
 // ---- backward: the order of the tokens ----
@@ -152,6 +158,7 @@ __global__ void find_starts_kernel(int32_t* starts, const Key* keys, int64_t cou
 
 // ---- backward: sums ----
 
+template <class S>
 __global__ void word_gradient_kernel(EmbeddingBackwardCall e, const Key* keys, const int32_t* starts,
                                      unsigned stripes) {
   const StripePlace place = stripe_place(stripes);
@@ -161,11 +168,12 @@ __global__ void word_gradient_kernel(EmbeddingBackwardCall e, const Key* keys, c
   Columns sum{};
 #pragma unroll 8
   for (int32_t i = starts[place.row]; i < end; ++i) {
-    add_columns(sum, load_columns(e.dy + token_of(keys[i]) * e.columns + place.column, width));
+    add_columns(sum, load_columns(as<S>(e.dy) + token_of(keys[i]) * e.columns + place.column, width));
   }
   store_columns(e.d_word + place.row * e.columns + place.column, width, sum);
 }
 
+template <class S>
 __global__ void position_gradient_kernel(EmbeddingBackwardCall e, unsigned stripes) {
   const StripePlace place = stripe_place(stripes);
   if (place.row >= e.positions) return;
@@ -176,13 +184,16 @@ __global__ void position_gradient_kernel(EmbeddingBackwardCall e, unsigned strip
 #pragma unroll 4
   for (int64_t b = 0; b < e.sequences && index >= 0; ++b) {
     const int64_t end = e.cu[b + 1];
-    if (begin + index < end) add_columns(sum, load_columns(e.dy + (begin + index) * e.columns + place.column, width));
+    if (begin + index < end) {
+      add_columns(sum, load_columns(as<S>(e.dy) + (begin + index) * e.columns + place.column, width));
+    }
     begin = end;
   }
   store_columns(e.d_position + place.row * e.columns + place.column, width, sum);
 }
 
 // slots[chunk, type] = sum of dy over the chunk's tokens of that type
+template <class S>
 __global__ void type_slots_kernel(float* slots, EmbeddingBackwardCall e, int64_t chunks, int64_t rows,
                                   unsigned stripes) {
   const StripePlace place = stripe_place(stripes);
@@ -194,7 +205,8 @@ __global__ void type_slots_kernel(float* slots, EmbeddingBackwardCall e, int64_t
   Columns sum{};
 #pragma unroll 4
   for (int64_t t = begin; t < end; ++t) {
-    if ((e.types ? e.types[t] : 0) == type) add_columns(sum, load_columns(e.dy + t * e.columns + place.column, width));
+    if ((e.types ? e.types[t] : 0) == type)
+      add_columns(sum, load_columns(as<S>(e.dy) + t * e.columns + place.column, width));
   }
   store_columns(slots + place.row * e.columns + place.column, width, sum);
 }
@@ -267,16 +279,18 @@ const Key* sort_tokens(Stream& stream, const EmbeddingBackwardCall& e, const Bac
   return from;
 }
 
+template <class S>
 void word_gradient(Stream& stream, const EmbeddingBackwardCall& e, const BackwardScratch& scratch) {
   const Key* const keys = sort_tokens(stream, e, scratch);
   launch(stream, elements_grid(e.words + 1), find_starts_kernel, scratch.starts, keys, e.tokens, e.words);
-  launch(stream, stripes_grid(e, e.words), word_gradient_kernel, e, keys, scratch.starts, stripes_of(e));
+  launch(stream, stripes_grid(e, e.words), word_gradient_kernel<S>, e, keys, scratch.starts, stripes_of(e));
 }
 
+template <class S>
 void token_type_gradient(Stream& stream, const EmbeddingBackwardCall& e, const BackwardScratch& scratch) {
   const int64_t chunks = type_chunks(e.tokens), rows = chunk_count(e.tokens, chunks > 0 ? chunks : 1);
   const int64_t size = e.token_types * e.columns;
-  launch(stream, stripes_grid(e, chunks * e.token_types), type_slots_kernel, scratch.slots, e, chunks, rows,
+  launch(stream, stripes_grid(e, chunks * e.token_types), type_slots_kernel<S>, scratch.slots, e, chunks, rows,
          stripes_of(e));
   launch(stream, elements_grid(size), add_slots_kernel, e.d_token_type, scratch.slots, chunks, size);
 }
@@ -290,11 +304,14 @@ int64_t scratch_embedding_backward(const Call& call) {
 void run_embedding_backward(const Call& call) {
   const EmbeddingBackwardCall e(call);
   const BackwardScratch scratch(e, call.scratch);
-  if (e.d_word) word_gradient(*call.stream, e, scratch);
-  if (e.d_position) {
-    launch(*call.stream, stripes_grid(e, e.positions), position_gradient_kernel, e, stripes_of(e));
-  }
-  if (e.d_token_type) token_type_gradient(*call.stream, e, scratch);
+  with_storage(call[3].dtype, [&](auto stored) {
+    using S = decltype(stored);
+    if (e.d_word) word_gradient<S>(*call.stream, e, scratch);
+    if (e.d_position) {
+      launch(*call.stream, stripes_grid(e, e.positions), position_gradient_kernel<S>, e, stripes_of(e));
+    }
+    if (e.d_token_type) token_type_gradient<S>(*call.stream, e, scratch);
+  });
 }
 
 }  // namespace oa::cuda

@@ -11,8 +11,9 @@
 //
 // Forward: a warp owns one row, or a block one row. Backward: a block owns a chunk of rows (column_sums.cuh), keeps its
 // column sums in registers, and writes them to its slot at the end.
-// Traffic in bytes, forward: 4·C a row for each of y, xhat and what the source reads; backward: 8·C read, and what the
-// sink writes; gamma and beta stay in the caches.
+// Matrices of a pass are S, f32 or bf16, in memory; sums and what is between is f32, rounded once where it is stored.
+// Traffic in bytes, in f32, forward: 4·C a row for each of y, xhat and what the source reads; backward: 8·C read, and
+// what the sink writes; gamma and beta stay in the caches.
 //
 // A source is a struct of arguments with a type Reader<kWhole>, made once a thread from it; reader(row, column) gives a
 // quad of s with zeros behind the row. A sink likewise has Writer<kWhole>; writer(row, column, ds) takes a quad.
@@ -57,9 +58,10 @@ struct BlockTeam {
 
 // --- forward ---
 
+template <class S>
 struct Normalization {
-  float* y;            // [rows, C]
-  float* xhat;         // [rows, C] or null
+  S* y;                // [rows, C]
+  S* xhat;             // [rows, C] or null
   float* rstd;         // [rows] or null
   const float* gamma;  // [C]
   const float* beta;   // [C]
@@ -69,8 +71,8 @@ struct Normalization {
 };
 
 // All of a team, with the same row.
-template <int kQuads, bool kWhole, class Team, class Reader>
-__device__ __forceinline__ void normalize_row(const Normalization& norm, int64_t row, const Team& team,
+template <int kQuads, bool kWhole, class S, class Team, class Reader>
+__device__ __forceinline__ void normalize_row(const Normalization<S>& norm, int64_t row, const Team& team,
                                               const Reader& source) {
   const int columns = norm.columns;
   const float inverse = 1.0f / static_cast<float>(columns);
@@ -107,24 +109,25 @@ __device__ __forceinline__ void normalize_row(const Normalization& norm, int64_t
   }
 }
 
-template <int kQuads, bool kWhole, class Source>
-__global__ void __launch_bounds__(kTeamThreads) normalize_by_warps_kernel(Normalization norm, Source source) {
+template <int kQuads, bool kWhole, class S, class Source>
+__global__ void __launch_bounds__(kTeamThreads) normalize_by_warps_kernel(Normalization<S> norm, Source source) {
   const int64_t row = int64_t{blockIdx.x} * kTileWarps + warp();
   if (row >= norm.rows) return;  // a warp as a whole; there is no barrier of the block
   normalize_row<kQuads, kWhole>(norm, row, WarpTeam{}, typename Source::template Reader<kWhole>(source));
 }
 
-template <bool kWhole, class Source>
-__global__ void __launch_bounds__(kTeamThreads) normalize_by_blocks_kernel(Normalization norm, Source source) {
+template <bool kWhole, class S, class Source>
+__global__ void __launch_bounds__(kTeamThreads) normalize_by_blocks_kernel(Normalization<S> norm, Source source) {
   const BlockTeam team{shared<BlockTeamParts>()};
   normalize_row<kBlockQuads, kWhole>(norm, blockIdx.x, team, typename Source::template Reader<kWhole>(source));
 }
 
 // --- backward ---
 
+template <class S>
 struct NormalizationGradient {
-  const float* dy;     // [rows, C]
-  const float* xhat;   // [rows, C]
+  const S* dy;         // [rows, C]
+  const S* xhat;       // [rows, C]
   const float* rstd;   // [rows]
   const float* gamma;  // [C]
   int64_t rows;
@@ -133,8 +136,8 @@ struct NormalizationGradient {
 };
 
 // All of a team, with the same row. sums: d_gamma, d_beta and, with kSums = 3, d_bias get the row's part.
-template <int kQuads, bool kWhole, int kSums, class Team, class Writer>
-__device__ __forceinline__ void normalization_gradient_row(const NormalizationGradient& norm, int64_t row,
+template <int kQuads, bool kWhole, int kSums, class S, class Team, class Writer>
+__device__ __forceinline__ void normalization_gradient_row(const NormalizationGradient<S>& norm, int64_t row,
                                                            const Team& team, const Writer& sink,
                                                            float4 (&sums)[kSums][kQuads]) {
   const int columns = norm.columns;
@@ -166,9 +169,9 @@ __device__ __forceinline__ void normalization_gradient_row(const NormalizationGr
   }
 }
 
-template <int kQuads, bool kWhole, int kSums, class Sink>
+template <int kQuads, bool kWhole, int kSums, class S, class Sink>
 __global__ void __launch_bounds__(kTeamThreads)
-    normalization_gradient_by_warps_kernel(NormalizationGradient norm, Sink sink, ColumnSlots slots,
+    normalization_gradient_by_warps_kernel(NormalizationGradient<S> norm, Sink sink, ColumnSlots slots,
                                            int64_t chunk_rows) {
   auto& parts = shared<WarpColumns<kQuads>>();
   const typename Sink::template Writer<kWhole> writer(sink);
@@ -186,9 +189,9 @@ __global__ void __launch_bounds__(kTeamThreads)
   }
 }
 
-template <bool kWhole, int kSums, class Sink>
+template <bool kWhole, int kSums, class S, class Sink>
 __global__ void __launch_bounds__(kTeamThreads)
-    normalization_gradient_by_blocks_kernel(NormalizationGradient norm, Sink sink, ColumnSlots slots,
+    normalization_gradient_by_blocks_kernel(NormalizationGradient<S> norm, Sink sink, ColumnSlots slots,
                                             int64_t chunk_rows) {
   const BlockTeam team{shared<BlockTeamParts>()};
   const typename Sink::template Writer<kWhole> writer(sink);
@@ -212,8 +215,9 @@ __global__ void __launch_bounds__(kTeamThreads)
 }
 
 // A sink that writes ds to a matrix; null: nobody asks.
+template <class S>
 struct GradientSink {
-  float* ds;
+  S* ds;
   int columns;
 
   template <bool kWhole>
@@ -246,37 +250,38 @@ void with_warp_quads(int columns, bool whole, const Body& body) {
 }
 
 // `whole` is is_whole() of all matrices that norm and source name.
-template <class Source>
-void normalize(Stream& stream, const char* name, const Normalization& norm, const Source& source, bool whole) {
+template <class S, class Source>
+void normalize(Stream& stream, const char* name, const Normalization<S>& norm, const Source& source, bool whole) {
   require_row(name, norm.columns);
   if (norm.columns > kWarpTeamColumns) {
     launch(stream, {name, dim3(static_cast<unsigned>(norm.rows)), dim3(kTeamThreads), sizeof(BlockTeamParts)},
-           whole ? normalize_by_blocks_kernel<true, Source> : normalize_by_blocks_kernel<false, Source>, norm, source);
+           whole ? normalize_by_blocks_kernel<true, S, Source> : normalize_by_blocks_kernel<false, S, Source>, norm,
+           source);
     return;
   }
   with_warp_quads(norm.columns, whole, [&](auto quads, auto whole_rows) {
     launch(stream, {name, dim3(blocks_for(norm.rows, kTileWarps)), dim3(kTeamThreads)},
-           normalize_by_warps_kernel<quads.value, whole_rows.value, Source>, norm, source);
+           normalize_by_warps_kernel<quads.value, whole_rows.value, S, Source>, norm, source);
   });
 }
 
 // The gradient and, where there are slots for them, the first kSums of the sums d_gamma, d_beta, d_bias.
-template <int kSums, class Sink>
-void normalization_gradient(Stream& stream, const char* name, const NormalizationGradient& norm, const Sink& sink,
+template <int kSums, class S, class Sink>
+void normalization_gradient(Stream& stream, const char* name, const NormalizationGradient<S>& norm, const Sink& sink,
                             const ColumnSlots& slots, bool whole) {
   require_row(name, norm.columns);
   const auto blocks = static_cast<unsigned>(sum_chunks(norm.rows));
   const int64_t chunk_rows = sum_chunk_rows(norm.rows);
   if (norm.columns > kWarpTeamColumns) {
     launch(stream, {name, dim3(blocks), dim3(kTeamThreads), sizeof(BlockTeamParts)},
-           whole ? normalization_gradient_by_blocks_kernel<true, kSums, Sink>
-                 : normalization_gradient_by_blocks_kernel<false, kSums, Sink>,
+           whole ? normalization_gradient_by_blocks_kernel<true, kSums, S, Sink>
+                 : normalization_gradient_by_blocks_kernel<false, kSums, S, Sink>,
            norm, sink, slots, chunk_rows);
     return;
   }
   with_warp_quads(norm.columns, whole, [&](auto quads, auto whole_rows) {
     launch(stream, {name, dim3(blocks), dim3(kTeamThreads), sizeof(WarpColumns<quads.value>)},
-           normalization_gradient_by_warps_kernel<quads.value, whole_rows.value, kSums, Sink>, norm, sink, slots,
+           normalization_gradient_by_warps_kernel<quads.value, whole_rows.value, kSums, S, Sink>, norm, sink, slots,
            chunk_rows);
   });
 }

@@ -1,4 +1,4 @@
-// y = a ∘ b. Traffic: 12 bytes an element.
+// y = a ∘ b. Traffic: 12 bytes an element, 6 in bf16.
 #define OA_ISA cuda
 #include "ops/mul.h"
 
@@ -10,7 +10,10 @@ int64_t scratch_mul(const Call&) { return 0; }
 
 void run_mul(const Call& call) {
   const MulCall mul(call);
-  map_elements(*call.stream, "mul", mul.y, mul.size, Times{}, mul.a, mul.b);
+  with_storage(call[0].dtype, [&](auto stored) {
+    using S = decltype(stored);
+    map_elements(*call.stream, "mul", as<S>(mul.y), mul.size, Times{}, as<S>(mul.a), as<S>(mul.b));
+  });
 }
 
 }  // namespace oa::cuda

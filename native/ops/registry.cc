@@ -35,7 +35,10 @@ OperandInfo parse_operand(std::string_view word, bool output) {
   OperandInfo operand;
   operand.output = output;
   const size_t colon = word.find(':');
-  operand.integer = colon != std::string_view::npos && word.substr(colon + 1) == "i32";
+  const std::string_view type = colon == std::string_view::npos ? std::string_view{} : word.substr(colon + 1);
+  operand.integer = type == "i32";
+  operand.narrow = type == "narrow";
+  operand.any = type == "any";
   operand.name = word.substr(0, colon);
   operand.optional = operand.name.ends_with('?');
   if (operand.optional) operand.name.remove_suffix(1);

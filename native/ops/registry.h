@@ -16,7 +16,9 @@ struct OperandInfo {
   std::string_view name;
   bool output = false;
   bool optional = false;
-  bool integer = false;  // i32; otherwise f32
+  bool integer = false;  // i32; otherwise f32, or what `narrow` and `any` allow: see opcodes.h
+  bool narrow = false;
+  bool any = false;
 };
 
 enum class AttributeKind { f32, i32, u32 };

@@ -2,7 +2,8 @@
 // block a chunk of rows backward.
 //   s = dropout(x) + residual;  y = xhat∘gamma + beta;  xhat and rstd saved where asked for
 //   d_residual = ds, dx = ds∘mask / (1 - p), d_gamma, d_beta: written whole with `=`; the mask is made again
-// Traffic in bytes a row of C: forward 12·C, with xhat 16·C; backward 16·C, and 16·C·chunks / R of slots.
+// x is f32 always: what a LayerNorm adds up is rounded once, behind it.
+// Traffic in bytes a row of C, in f32: forward 12·C, with xhat 16·C; backward 16·C, and 16·C·chunks / R of slots.
 #define OA_ISA cuda
 #include "ops/residual_layer_norm.h"
 
@@ -12,10 +13,10 @@ namespace oa::cuda {
 
 namespace {
 
-template <bool kDropout>
+template <bool kDropout, class S>
 struct ResidualRows {
   const float* x;
-  const float* residual;
+  const S* residual;
   int columns;
   Dropout dropout;
 
@@ -34,10 +35,10 @@ struct ResidualRows {
   };
 };
 
-template <bool kDropout>
+template <bool kDropout, class S>
 struct ResidualSink {
-  float* dx;
-  float* d_residual;
+  S* dx;
+  S* d_residual;
   int columns;
   Dropout dropout;
 
@@ -56,13 +57,13 @@ struct ResidualSink {
   };
 };
 
-template <bool kDropout>
+template <bool kDropout, class S>
 void forward(const Call& call) {
   const ResidualLayerNormCall ln(call);
   const int columns = static_cast<int>(ln.columns);
-  normalize(*call.stream, "residual_layer_norm",
-            {ln.y, ln.xhat, ln.rstd, ln.gamma, ln.beta, ln.rows, columns, ln.epsilon},
-            ResidualRows<kDropout>{ln.x, ln.residual, columns, {ln.dropout, ln.rng, call.scalars}},
+  const Normalization<S> norm{as<S>(ln.y), as<S>(ln.xhat), ln.rstd, ln.gamma, ln.beta, ln.rows, columns, ln.epsilon};
+  normalize(*call.stream, "residual_layer_norm", norm,
+            ResidualRows<kDropout, S>{ln.x, as<S>(ln.residual), columns, {ln.dropout, ln.rng, call.scalars}},
             is_whole(ln.columns, {ln.y, ln.xhat, ln.x, ln.residual}));
 }
 
@@ -70,17 +71,19 @@ ColumnSlots slots_of(const ResidualLayerNormBackwardCall& ln, Scratch& scratch) 
   return ln.d_gamma || ln.d_beta ? ColumnSlots(scratch, ln.rows, ln.columns, 2) : ColumnSlots();
 }
 
-template <bool kDropout>
+template <bool kDropout, class S>
 void backward(const Call& call) {
   const char* const name = "residual_layer_norm_backward";
   const ResidualLayerNormBackwardCall ln(call);
   const int columns = static_cast<int>(ln.columns);
   Scratch scratch(call.scratch);
   const ColumnSlots slots = slots_of(ln, scratch);
-  normalization_gradient<2>(*call.stream, name,
-                            {ln.dy, ln.xhat, ln.rstd, ln.gamma, ln.rows, columns, ln.dx || ln.d_residual},
-                            ResidualSink<kDropout>{ln.dx, ln.d_residual, columns, {ln.dropout, ln.rng, call.scalars}},
-                            slots, is_whole(ln.columns, {ln.dx, ln.d_residual, ln.dy, ln.xhat}));
+  const NormalizationGradient<S> norm{as<S>(ln.dy), as<S>(ln.xhat),        ln.rstd, ln.gamma, ln.rows,
+                                      columns,      ln.dx || ln.d_residual};
+  normalization_gradient<2>(
+      *call.stream, name, norm,
+      ResidualSink<kDropout, S>{as<S>(ln.dx), as<S>(ln.d_residual), columns, {ln.dropout, ln.rng, call.scalars}}, slots,
+      is_whole(ln.columns, {ln.dx, ln.d_residual, ln.dy, ln.xhat}));
   if (slots.sums > 0) add_slots(*call.stream, name, {{ln.d_gamma, ln.d_beta, nullptr}}, slots, ln.columns);
 }
 
@@ -89,11 +92,10 @@ void backward(const Call& call) {
 int64_t scratch_residual_layer_norm(const Call&) { return 0; }
 
 void run_residual_layer_norm(const Call& call) {
-  if (ResidualLayerNormCall(call).dropout > 0.0f) {
-    forward<true>(call);
-  } else {
-    forward<false>(call);
-  }
+  with_storage(call[0].dtype, [&](auto stored) {
+    if (ResidualLayerNormCall(call).dropout > 0.0f) return forward<true, decltype(stored)>(call);
+    forward<false, decltype(stored)>(call);
+  });
 }
 
 int64_t scratch_residual_layer_norm_backward(const Call& call) {
@@ -105,11 +107,10 @@ int64_t scratch_residual_layer_norm_backward(const Call& call) {
 void run_residual_layer_norm_backward(const Call& call) {
   const ResidualLayerNormBackwardCall ln(call);
   // The mask costs as much as the rest; without dx nobody needs it.
-  if (ln.dropout > 0.0f && ln.dx) {
-    backward<true>(call);
-  } else {
-    backward<false>(call);
-  }
+  with_storage(call[4].dtype, [&](auto stored) {
+    if (ln.dropout > 0.0f && ln.dx) return backward<true, decltype(stored)>(call);
+    backward<false, decltype(stored)>(call);
+  });
 }
 
 }  // namespace oa::cuda

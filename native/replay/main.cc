@@ -11,12 +11,14 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: oa_replay [--device NAME|all] [--threads N] [--repeat N] [--count-allocations] [--verbose] FILE...\n";
+    "usage: oa_replay [--device NAME|all] [--threads N] [--repeat N] [--count-allocations] [--verbose]\n"
+    "                 [--report FILE] FILE...\n";
 
 struct Arguments {
   std::vector<std::shared_ptr<const oa::Device>> devices;
   oa::ReplayOptions options;
   bool verbose = false;
+  std::string report;  // a file of lines: case, device, largest error, its budget, the problem; separated by tabs
   std::vector<std::string> files;
 };
 
@@ -50,6 +52,8 @@ Arguments parse(int count, char** values) {
       arguments.options.repeat = std::atoi(next().c_str());
     else if (argument == "--count-allocations")
       arguments.options.count_allocations = true;
+    else if (argument == "--report")
+      arguments.report = next();
     else if (argument == "--verbose")
       arguments.verbose = true;
     else if (argument.starts_with("--"))
@@ -63,16 +67,39 @@ Arguments parse(int count, char** values) {
   return arguments;
 }
 
+class Report {
+ public:
+  explicit Report(const std::string& file) : file_(file.empty() ? nullptr : std::fopen(file.c_str(), "w")) {
+    if (!file.empty() && !file_) throw oa::Error("ERR_RECORDING", file + ": cannot be written");
+  }
+  ~Report() {
+    if (file_) std::fclose(file_);
+  }
+  Report(const Report&) = delete;
+  Report& operator=(const Report&) = delete;
+  void add(const std::string& name, std::string_view device, const oa::ReplayResult& result) {
+    if (!file_) return;
+    std::fprintf(file_, "%s\t%s\t%.3g\t%.3g\t%s\n", name.c_str(), std::string(device).c_str(), result.error,
+                 result.budget, result.problem.c_str());
+  }
+
+ private:
+  std::FILE* file_;
+};
+
 }  // namespace
 
 int main(int count, char** values) {
   int passed = 0, failed = 0;
   try {
     const Arguments arguments = parse(count, values);
+    Report report(arguments.report);
     for (const std::string& file : arguments.files) {
       for (const oa::RecordedCase& recorded : oa::read_recording(file)) {
         for (const auto& device : arguments.devices) {
-          const std::string problem = oa::replay(recorded, device, arguments.options);
+          const oa::ReplayResult result = oa::replay(recorded, device, arguments.options);
+          const std::string& problem = result.problem;
+          report.add(recorded.name, device->name(), result);
           ++(problem.empty() ? passed : failed);
           if (problem.empty() && !arguments.verbose) continue;
           std::printf("%s %s (%s)%s%s\n", problem.empty() ? "ok    " : "FAILED", recorded.name.c_str(),

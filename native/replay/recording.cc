@@ -89,7 +89,9 @@ RecordedPart read_part(Reader& reader) {
 RecordedWeight read_weight(Reader& reader) {
   RecordedWeight weight;
   weight.entry.key = reader.string();
-  weight.entry.form = static_cast<Form>(reader.word());
+  const uint32_t kind = reader.word();
+  weight.entry.form = static_cast<Form>(kind & 0xff);
+  weight.entry.dtype = static_cast<DType>(kind >> 8);
   weight.entry.rows = reader.word();
   weight.entry.columns = reader.word();
   weight.parts = reader.list([&] { return read_part(reader); });

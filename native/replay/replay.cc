@@ -47,12 +47,23 @@ bool is_close(float got, const RecordedCheck& check, float expected) {
   return std::fabs(got - expected) <= check.absolute + check.relative * std::fabs(expected);
 }
 
-std::string compare(const RecordedCheck& check, std::span<const float> got) {
+// Keeps the largest error in parts of its tolerance.
+void note_error(float got, const RecordedCheck& check, float expected, ReplayResult& result) {
+  if (!std::isfinite(expected) || !std::isfinite(got)) return;
+  const double error = std::fabs(static_cast<double>(got) - static_cast<double>(expected));
+  const double budget = static_cast<double>(check.absolute) + static_cast<double>(check.relative * std::fabs(expected));
+  if (error * result.budget <= result.error * budget && result.budget > 0) return;
+  result.error = error;
+  result.budget = budget;
+}
+
+std::string compare(const RecordedCheck& check, std::span<const float> got, ReplayResult& result) {
   const std::string name = std::string(target_name(check.target)) + " " + std::to_string(check.index);
   if (got.size() != check.expected.size()) {
     return name + " has " + std::to_string(got.size()) + " elements, expected " + std::to_string(check.expected.size());
   }
   for (size_t i = 0; i < got.size(); ++i) {
+    note_error(got[i], check, check.expected[i], result);
     if (is_close(got[i], check, check.expected[i])) continue;
     char text[160];
     std::snprintf(text, sizeof text, "[%zu] is %.9g, expected %.9g (tolerance %.3g + %.3g relative)", i,
@@ -98,7 +109,8 @@ void set_slots(const RecordedCase& recorded, Session& session) {
   }
 }
 
-std::string run_once(const RecordedCase& recorded, Session& session, bool warm, const ReplayOptions& options) {
+std::string run_once(const RecordedCase& recorded, Session& session, bool warm, const ReplayOptions& options,
+                     ReplayResult& worst) {
   set_slots(recorded, session);
   std::vector<float> mirror;
   for (size_t i = 0; i < recorded.steps.size(); ++i) {
@@ -113,7 +125,7 @@ std::string run_once(const RecordedCase& recorded, Session& session, bool warm, 
       return where + std::to_string(allocations) + " memory allocations, expected none";
     }
     for (const RecordedCheck& check : step.checks) {
-      const std::string problem = compare(check, target_of(check, session, entry, result, mirror));
+      const std::string problem = compare(check, target_of(check, session, entry, result, mirror), worst);
       if (!problem.empty()) return where + problem;
     }
   }
@@ -122,8 +134,9 @@ std::string run_once(const RecordedCase& recorded, Session& session, bool warm, 
 
 }  // namespace
 
-std::string replay(const RecordedCase& recorded, const std::shared_ptr<const Device>& device,
-                   const ReplayOptions& options) {
+ReplayResult replay(const RecordedCase& recorded, const std::shared_ptr<const Device>& device,
+                    const ReplayOptions& options) {
+  ReplayResult result;
   try {
     auto weights = std::make_shared<Weights>(device);
     std::vector<WeightEntry> entries;
@@ -131,14 +144,14 @@ std::string replay(const RecordedCase& recorded, const std::shared_ptr<const Dev
     weights->load(entries, options.threads);
     const std::string hash = weights->hash();
     Session session(weights, recorded.program, {options.threads, true});
-    for (int i = 0; i < options.repeat; ++i) {
-      const std::string problem = run_once(recorded, session, i > 0, options);
-      if (!problem.empty()) return problem;
+    for (int i = 0; i < options.repeat && result.problem.empty(); ++i) {
+      result.problem = run_once(recorded, session, i > 0, options, result);
     }
-    return weights->hash() == hash ? "" : "the frozen weights have changed";
+    if (result.problem.empty() && weights->hash() != hash) result.problem = "the frozen weights have changed";
   } catch (const Error& error) {
-    return error.code() + ": " + error.what();
+    result.problem = error.code() + ": " + error.what();
   }
+  return result;
 }
 
 }  // namespace oa

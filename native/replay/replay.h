@@ -15,8 +15,14 @@ struct ReplayOptions {
   bool count_allocations = false;
 };
 
-// Empty when the case passed, else what went wrong, in one line.
-std::string replay(const RecordedCase& recorded, const std::shared_ptr<const Device>& device,
-                   const ReplayOptions& options);
+struct ReplayResult {
+  std::string problem;  // empty when the case passed, else what went wrong, in one line
+  // Of the value that came nearest to its tolerance, or went furthest beyond it.
+  double error = 0;
+  double budget = 0;
+};
+
+ReplayResult replay(const RecordedCase& recorded, const std::shared_ptr<const Device>& device,
+                    const ReplayOptions& options);
 
 }  // namespace oa

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "runtime/task_groups.h"
 
 namespace oa {
 namespace {
@@ -55,7 +56,7 @@ std::string sequence_text(int64_t index, int64_t length) {
 }  // namespace
 
 BatchRules::BatchRules(const Program& program, const Entry& entry)
-    : tokens_(program.tokens), sequences_(program.sequences) {
+    : tokens_(program.tokens), sequences_(program.sequences), grouped_(reads_task(program, entry)) {
   for (const OpCall& op : entry.ops) {
     limit_lookup(program, op);
     limit_length(op);
@@ -101,6 +102,7 @@ void BatchRules::check(const Batch& batch) const {
   check_lengths(batch);
   check_rows(batch);
   check_labels(batch);
+  check_groups(batch);
 }
 
 void BatchRules::check_lengths(const Batch& batch) const {
@@ -161,6 +163,25 @@ void BatchRules::check_label_values(const Batch& batch) const {
     wrong("labels[" + std::to_string(i) + "] is " + std::to_string(labels[i]) + ", expected 0 to " +
               std::to_string(limit - 1),
           {{"field", "labels"}, {"index", std::to_string(i)}, {"value", std::to_string(labels[i])}});
+  }
+}
+
+void BatchRules::check_groups(const Batch& batch) const {
+  if (grouped_ != (batch.groups > 0)) {
+    wrong(grouped_ ? "it does not say which rows are of which task" : "it has tasks, but the entry reads none",
+          {{"field", "tasks"}});
+  }
+  int64_t before = 0;
+  for (int64_t g = 0; g < batch.groups; ++g) {
+    const int64_t end = batch.task_ends[g];
+    const bool last = g + 1 == batch.groups;
+    if (end <= before || end > batch.sequences() || (last && end != batch.sequences())) {
+      wrong("taskEnds[" + std::to_string(g) + "] is " + std::to_string(end) + ", expected " +
+                (last ? "" : "a number from " + std::to_string(before + 1) + " to ") +
+                std::to_string(batch.sequences()),
+            {{"field", "taskEnds"}, {"index", std::to_string(g)}});
+    }
+    before = end;
   }
 }
 

@@ -20,6 +20,9 @@ struct Batch {
   const void* labels = nullptr;  // as the program's labels buffer says, or null
   int64_t labels_count = 0;
   DType labels_dtype = DType::i32;
+  const int32_t* tasks = nullptr;      // [groups], the number of each group's task; its rows stand together
+  const int32_t* task_ends = nullptr;  // [groups], one past the last sequence of each group; the last is B
+  int64_t groups = 0;
   float learning_rate = 0;
   std::optional<uint32_t> step;  // absent: the session's own count
 
@@ -37,6 +40,9 @@ class BatchRules {
   // ERR_BATCH with the position and value for everything else.
   void check(const Batch& batch) const;
 
+  // The entry reads weights of a task, so that every batch has to say whose its rows are.
+  bool grouped() const { return grouped_; }
+
  private:
   static constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 
@@ -47,6 +53,7 @@ class BatchRules {
   void check_rows(const Batch& batch) const;
   void check_labels(const Batch& batch) const;
   void check_label_values(const Batch& batch) const;
+  void check_groups(const Batch& batch) const;
 
   int64_t tokens_ = 0;  // capacities
   int64_t sequences_ = 0;
@@ -57,6 +64,7 @@ class BatchRules {
   const Buffer* labels_ = nullptr;  // read by some op
   int64_t classes_ = kUnlimited;    // labels are class numbers below this, or kIgnored
   bool label_spans_ = false;        // labels are token positions within their sequence
+  bool grouped_ = false;
 };
 
 // The label of a row that does not count in a loss.

@@ -52,6 +52,7 @@ std::string gpu_problem(int index, int count) {
 int count_gpus(std::string& problem) {
   int count = 0;
   problem = driver_problem();
+  if (problem.empty()) problem = cuda::loss();
   if (!problem.empty()) return 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   cudaGetLastError();
@@ -70,13 +71,29 @@ std::string problem_of(int index) {
   return problem;
 }
 
+std::string gpu_name(int index) { return "cuda:" + std::to_string(index); }
+
+const char* suffix(DevicePrecision precision) {
+  switch (precision) {
+    case DevicePrecision::float32: return "";
+    case DevicePrecision::tf32: return "/tf32";
+    case DevicePrecision::bfloat16: return "/bfloat16";
+  }
+  return "";
+}
+
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(int index) : index_(index), name_("cuda:" + std::to_string(index)) {}
+  CudaDevice(int index, DevicePrecision precision)
+      : index_(index),
+        name_(gpu_name(index) + suffix(precision)),
+        stores_bf16_(precision == DevicePrecision::bfloat16),
+        products_(precision == DevicePrecision::tf32 ? cuda::Precision::tf32 : cuda::Precision::fp32) {}
 
   std::string_view name() const override { return name_; }
   const OpFunctions* table() const override { return cuda::cuda_table(); }
   const PackFunctions* packing() const override { return nullptr; }
+  bool stores_bf16() const override { return stores_bf16_; }
   bool is_remote() const override { return true; }
 
   std::shared_ptr<Arena> allocate(size_t bytes, const char* what) const override {
@@ -87,7 +104,7 @@ class CudaDevice final : public Device {
       cudaGetLastError();
       throw Error("ERR_MEMORY",
                   "the GPU has no room for the " + std::to_string((bytes >> 20) + 1) + " MiB of " + what +
-                      "; use a smaller batch or a smaller maximal length, or free memory on it",
+                      cuda::memory_advice(what),
                   {{"bytes", std::to_string(bytes)}, {"what", what}});
     }
     check(status, what);
@@ -108,7 +125,7 @@ class CudaDevice final : public Device {
     if (bytes > 0) check(cudaMemset(device, byte, bytes), "filling memory");
   }
   std::unique_ptr<Queue> make_queue(const Program& program, int) const override {
-    return std::make_unique<CudaQueue>(index_, cuda::Precision::fp32, program);
+    return std::make_unique<CudaQueue>(index_, products_, stores_bf16_, program);
   }
 
  private:
@@ -117,6 +134,8 @@ class CudaDevice final : public Device {
 
   int index_;
   std::string name_;
+  bool stores_bf16_;
+  cuda::Precision products_;  // of two f32 matrices
 };
 
 }  // namespace
@@ -131,13 +150,16 @@ CudaDescription describe_cuda() {
   }
   if (description.reason.empty()) description.reason = problem_of(0);
   description.ok = description.reason.empty();
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) description.driver = version_text(driver);
+  if (description.ok) description.cublaslt = cuda::cublaslt_version();
   return description;
 }
 
-std::shared_ptr<const Device> cuda_device(int index) {
+std::shared_ptr<const Device> cuda_device(int index, DevicePrecision precision) {
   const std::string problem = problem_of(index);
-  if (!problem.empty()) throw Error("ERR_DEVICE", problem, {{"device", "cuda:" + std::to_string(index)}});
-  return std::make_shared<CudaDevice>(index);
+  if (!problem.empty()) throw Error("ERR_DEVICE", problem, {{"device", gpu_name(index)}});
+  return std::make_shared<CudaDevice>(index, precision);
 }
 
 }  // namespace oa

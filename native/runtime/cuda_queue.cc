@@ -34,6 +34,19 @@ class Event {
   cudaEvent_t event_ = nullptr;
 };
 
+// Memory of the device that is measured with.
+class Scrap {
+ public:
+  explicit Scrap(size_t bytes) { check(cudaMalloc(&data_, bytes), "measuring products"); }
+  ~Scrap() { cudaFree(data_); }
+  Scrap(const Scrap&) = delete;
+  Scrap& operator=(const Scrap&) = delete;
+  void* data() const { return data_; }
+
+ private:
+  void* data_ = nullptr;
+};
+
 // Elements behind the batch's own are set to what belongs to no sequence.
 template <class T>
 void copy_padded(char* target, const void* source, int64_t count, int64_t padded, T filler) {
@@ -50,8 +63,8 @@ int64_t bucket_size(int64_t size, int64_t least, int64_t capacity) {
   return std::min((size + step - 1) / step * step, capacity);
 }
 
-CudaQueue::CudaQueue(int device, cuda::Precision precision, const Program& program)
-    : stream_(device, precision), tokens_(program.tokens), sequences_(program.sequences) {
+CudaQueue::CudaQueue(int device, cuda::Precision precision, bool narrow, const Program& program)
+    : stream_(device, precision), narrow_(narrow), tokens_(program.tokens), sequences_(program.sequences) {
   for (const Buffer& buffer : program.buffers) {
     if (buffer.storage == Storage::input && buffer.offset == static_cast<uint64_t>(Input::labels)) labels_ = &buffer;
   }
@@ -128,6 +141,10 @@ cudaGraphExec_t CudaQueue::capture(const BoundOps& ops) {
 }
 
 void CudaQueue::run(const BoundOps& ops) {
+  if (!ops.replayable) {
+    for (size_t i = 0; i < ops.calls.size(); ++i) ops.functions[i]->run(ops.calls[i]);
+    return stream_.wait();
+  }
   if (graphs_.size() >= kMostGraphs) drop_graphs();
   cudaGraphExec_t& graph = graphs_[{ops.calls.data(), ops.calls.size(), step_.tokens, step_.sequences}];
   if (!graph) graph = capture(ops);
@@ -146,6 +163,12 @@ void CudaQueue::run_timed(const BoundOps& ops, std::span<double> milliseconds) {
   for (size_t i = 0; i < ops.calls.size(); ++i) milliseconds[i] = events[i + 1].milliseconds_since(events[i]);
 }
 
+// The matrix behind so many elements of memory, in the type of a step's products.
+cuda::Typed<void*> CudaQueue::operand(void* memory, int64_t elements) const {
+  if (narrow_) return reinterpret_cast<cuda::Bf16*>(static_cast<uint16_t*>(memory) + elements);
+  return static_cast<float*>(memory) + elements;
+}
+
 // Square products of growing size, until one takes long against its launch.
 double CudaQueue::measure_roof(double milliseconds) {
   constexpr int64_t kLargest = 8192;
@@ -155,15 +178,14 @@ double CudaQueue::measure_roof(double milliseconds) {
     const size_t bytes = sizeof(float) * static_cast<size_t>(size * size);
     void* memory = nullptr;
     check(cudaMalloc(&memory, 3 * bytes), "measuring products");
-    float* const a = static_cast<float*>(memory);
     cuda::Product product;
-    product.a = a;
-    product.b = a + size * size;
-    product.c = a + 2 * size * size;
+    product.a = operand(memory, 0);
+    product.b = operand(memory, size * size);
+    product.c = operand(memory, 2 * size * size);
     product.rows = product.columns = product.depth = size;
     product.transpose_b = true;
     Event start, end;
-    stream_.fill(memory, 0x3d, 3 * bytes);  // 0.046: products of zeros run faster than real ones
+    stream_.fill(memory, 0x3d, 3 * bytes);  // 0.046 in either type: products of zeros run faster than real ones
     start.record(stream_.handle());
     stream_.multiply(product);
     end.record(stream_.handle());
@@ -175,6 +197,40 @@ double CudaQueue::measure_roof(double milliseconds) {
       size *= 2;
     else
       best = std::max(best, 2.0 * static_cast<double>(size * size * size) / taken * 1e3);
+  }
+  return best;
+}
+
+// Back to back in windows that are long against their launches.
+double CudaQueue::measure_product(const ProductShape& shape, double milliseconds) {
+  constexpr double kWindow = 2;  // ms
+  constexpr int kMost = 4096;
+  const auto [rows, columns, depth, transpose_a, transpose_b] = shape;
+  const auto floats = static_cast<size_t>(rows * depth + depth * columns + rows * columns);
+  const Scrap memory(sizeof(float) * floats);
+  cuda::Product product;
+  product.a = operand(memory.data(), 0);
+  product.b = operand(memory.data(), rows * depth);
+  product.c = operand(memory.data(), rows * depth + depth * columns);
+  product.rows = rows;
+  product.columns = columns;
+  product.depth = depth;
+  product.transpose_a = transpose_a;
+  product.transpose_b = transpose_b;
+  stream_.fill(memory.data(), 0x3d, sizeof(float) * floats);  // as above
+  double best = 0, spent = 0;
+  for (int count = 1; best == 0 || spent < milliseconds;) {
+    Event start, end;
+    start.record(stream_.handle());
+    for (int i = 0; i < count; ++i) stream_.multiply(product);
+    end.record(stream_.handle());
+    stream_.wait();
+    const double taken = std::max(end.milliseconds_since(start), 1e-6);
+    spent += taken;
+    if (taken < kWindow && count < kMost && spent < milliseconds)
+      count *= 2;
+    else
+      best = std::max(best, 2e3 * static_cast<double>(rows * columns * depth) * count / taken);
   }
   return best;
 }

@@ -15,7 +15,8 @@ namespace oa {
 // that batches of similar size share a captured graph: replaying it costs one launch instead of hundreds.
 class CudaQueue final : public Queue {
  public:
-  CudaQueue(int device, cuda::Precision precision, const Program& program);
+  // `narrow`: products of a step are of bf16, so those that are measured are too.
+  CudaQueue(int device, cuda::Precision precision, bool narrow, const Program& program);
   ~CudaQueue() override;
 
   void attach(Call& call) const override;
@@ -23,15 +24,18 @@ class CudaQueue final : public Queue {
   void run(const BoundOps& ops) override;
   void run_timed(const BoundOps& ops, std::span<double> milliseconds) override;
   double measure_roof(double milliseconds) override;
+  double measure_product(const ProductShape& shape, double milliseconds) override;
 
  private:
   using GraphKey = std::tuple<const Call*, size_t, int64_t, int64_t>;  // the ops, T, B
 
+  cuda::Typed<void*> operand(void* memory, int64_t elements) const;
   int64_t label_elements(int64_t tokens, int64_t sequences) const;
   cudaGraphExec_t capture(const BoundOps& ops);
   void drop_graphs();
 
   mutable cuda::Stream stream_;
+  bool narrow_;
   std::map<GraphKey, cudaGraphExec_t> graphs_;
   StagedStep step_;
   int64_t tokens_;  // capacity

@@ -1,6 +1,8 @@
 #include "runtime/device.h"
 
+#include <algorithm>
 #include <charconv>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -21,11 +23,25 @@ int gpu_index(std::string_view name) {
   return parsed.ec == std::errc() && parsed.ptr == end ? index : -1;
 }
 
+// Of what stands behind the slash.
+std::optional<DevicePrecision> precision_named(std::string_view name) {
+  if (name.empty() || name == "float32") return DevicePrecision::float32;
+  if (name == "tf32") return DevicePrecision::tf32;
+  if (name == "bfloat16") return DevicePrecision::bfloat16;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::shared_ptr<const Device> find_device(std::string_view name) {
   if (const CpuBackend* backend = cpu_backend(name)) return cpu_device(*backend);
-  if (const int index = gpu_index(name); index >= 0) return cuda_device(index);
+  const size_t slash = std::min(name.find('/'), name.size());
+  const std::string_view behind = slash < name.size() ? name.substr(slash + 1) : std::string_view{};
+  if (const int index = gpu_index(name.substr(0, slash)); index >= 0) {
+    if (const auto precision = precision_named(behind)) return cuda_device(index, *precision);
+    throw Error("ERR_DEVICE", "a GPU has no precision '" + std::string(behind) + "': float32, tf32, bfloat16",
+                {{"device", std::string(name)}});
+  }
   throw Error("ERR_DEVICE", "the instruction set '" + std::string(name) + "' is not compiled in, or this CPU lacks it",
               {{"device", std::string(name)}});
 }

@@ -25,6 +25,16 @@ struct StagedStep {
 struct BoundOps {
   std::span<const Call> calls;
   std::span<const OpFunctions* const> functions;  // one for every call
+  bool replayable = true;                         // the calls are the same at every step of these shapes
+};
+
+// A matrix product c[rows, columns] = a[rows, depth] · b[depth, columns]; a transposed operand is stored the other way.
+struct ProductShape {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t depth = 0;
+  bool transpose_a = false;
+  bool transpose_b = false;
 };
 
 // A plan's own place to run on a device: a pool of threads, or a stream with room for the plan's batches. Used by one
@@ -47,13 +57,20 @@ class Queue {
 
   // The best rate of multiply-adds, two operations each, of short windows over about so many milliseconds; a second.
   virtual double measure_roof(double milliseconds) = 0;
+
+  // The same for products of one shape, in the precision of the steps; on a CPU that of multiply-adds, whatever the
+  // shape.
+  virtual double measure_product(const ProductShape&, double milliseconds) { return measure_roof(milliseconds); }
 };
+
+// In which numbers a GPU computes; a CPU has float32 alone. In bfloat16 programs may store values as bf16.
+enum class DevicePrecision { float32, tf32, bfloat16 };
 
 class Device {
  public:
   virtual ~Device() = default;
 
-  // "avx2", "cuda:0"
+  // "avx2", "cuda:0", "cuda:0/bfloat16"
   virtual std::string_view name() const = 0;
 
   // Indexed by opcode.
@@ -70,6 +87,9 @@ class Device {
   virtual void write(void* device, const void* host, size_t bytes) const = 0;
   virtual void fill(void* device, unsigned char byte, size_t bytes) const = 0;
 
+  // Whether programs and weights may have values in bf16.
+  virtual bool stores_bf16() const { return false; }
+
   // Whether `read` and `write` are needed at all: false where the memory is this process's own.
   virtual bool is_remote() const = 0;
 
@@ -81,7 +101,8 @@ class Device {
 // The device of one CPU backend, which must outlive it.
 std::shared_ptr<const Device> cpu_device(const CpuBackend& backend);
 
-// The device of that name: an instruction set of this CPU, "cuda" or "cuda:<index>". Throws ERR_DEVICE with the reason.
+// The device of that name: an instruction set of this CPU, "cuda" or "cuda:<index>", there with "/tf32" or
+// "/bfloat16" behind it where the precision is not float32. Throws ERR_DEVICE with the reason.
 std::shared_ptr<const Device> find_device(std::string_view name);
 
 }  // namespace oa

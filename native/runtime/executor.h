@@ -1,12 +1,14 @@
 // Runs the entries of one program on the memory of one session.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "runtime/batch.h"
 #include "runtime/device.h"
 #include "runtime/program.h"
+#include "runtime/task_groups.h"
 #include "runtime/weights.h"
 
 namespace oa {
@@ -17,6 +19,7 @@ struct Memory {
   float* gradients = nullptr;
   float* moment1 = nullptr;
   float* moment2 = nullptr;
+  uint16_t* working = nullptr;  // bf16
   char* activations = nullptr;
 };
 
@@ -32,6 +35,10 @@ class Executor {
   int64_t scratch_bytes() const { return scratch_bytes_; }
   void set_scratch(char* scratch);
 
+  // Weights of the task of that number, or null: batches cannot name it any more. Throws ERR_PROGRAM naming a key that
+  // is missing or of another shape, and then nothing changed.
+  void set_task(size_t number, const Weights* weights);
+
   // From now on each run notes how long each of its ops takes.
   void enable_timing();
 
@@ -41,11 +48,14 @@ class Executor {
   // Milliseconds of every op in the last run of `entry`; empty without timing.
   std::span<const double> op_milliseconds(size_t entry) const { return entries_[entry].milliseconds; }
 
-  // Where a buffer lies on the device, over the shape it had in the last run of `entry`.
+  // Where a buffer of f32 lies on the device, over the shape it had in the last run of `entry`.
   std::span<const float> result(size_t entry, uint32_t buffer) const;
 
-  // Copies that from the device, dense, where it may have rounded up T or B. Only the first and the last dimension of a
-  // shape may hold them.
+  // How many elements that shape has; 0 for what no op writes.
+  size_t result_size(size_t entry, uint32_t buffer) const;
+
+  // Copies them from the device, bf16 widened, dense, where it may have rounded up T or B. Only the first and the last
+  // dimension of a shape may hold them.
   void read(size_t entry, uint32_t buffer, float* values) const;
 
  private:
@@ -61,7 +71,8 @@ class Executor {
     std::vector<InputSlot> inputs;  // operands whose data each batch brings
     std::vector<Call> calls;
     std::vector<const OpFunctions*> functions;
-    std::vector<double> milliseconds;    // of each call, where times are noted
+    std::optional<TaskGroups> groups;    // of an entry that reads weights of tasks
+    std::vector<double> milliseconds;    // of each op, where times are noted
     std::vector<int64_t> scratch_bytes;  // of each op, at capacity
     int64_t tokens = -1;                 // what the shapes are bound to
     int64_t sequences = -1;
@@ -73,6 +84,8 @@ class Executor {
   Operand bind_buffer(const Buffer& buffer) const;
   void bind_shapes(BoundEntry& bound, int64_t tokens, int64_t sequences) const;
   static void bind_inputs(BoundEntry& bound, const StagedStep& step);
+  void cut(BoundEntry& bound, const Batch& batch, const StagedStep& step) const;
+  void run_cut(BoundEntry& bound);
   void run_watched(size_t entry, const BoundEntry& bound) const;
   void check_ops(const Entry& entry, BoundEntry& bound);
 
@@ -82,6 +95,7 @@ class Executor {
   Queue& queue_;
   int64_t scratch_bytes_ = 0;
   std::vector<BoundEntry> entries_;
+  std::vector<TaskPlaces> tasks_;  // by number; empty where there is none
 };
 
 }  // namespace oa

@@ -53,11 +53,11 @@ uint32_t guard_word(uint32_t number) { return 0x7f800001 | (number & 0xfffff) <<
 // From the last element of this step to the end of the guard, which lies behind the last element at capacity.
 Guard behind_output(const Program& program, uint32_t number, const Operand& operand) {
   const Buffer& buffer = program.buffers[number];
-  const int64_t offset = static_cast<int64_t>(buffer.offset) * (buffer.storage == Storage::activation ? 1 : 4);
-  const int64_t bytes = 4 * buffer.elements(program.tokens, program.sequences);
+  const int64_t offset = buffer.byte_offset();
+  const int64_t bytes = buffer.bytes(program.tokens, program.sequences);
   char* const data = static_cast<char*>(operand.data);
-  return {data + 4 * operand.size(), data - offset + round_up(offset + bytes, kLine) + program.guard_bytes,
-          guard_word(number)};
+  return {data + dtype_bytes(buffer.dtype) * operand.size(),
+          data - offset + round_up(offset + bytes, kLine) + program.guard_bytes, guard_word(number)};
 }
 
 // `visit(guard, operand name, is in a flat buffer)` for each output and the scratch.

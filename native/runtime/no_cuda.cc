@@ -8,6 +8,6 @@ CudaDescription describe_cuda() {
   return {false, "the addon was built without CUDA; with a CUDA toolkit: npx onnx-adapters build --cuda on", "", {}};
 }
 
-std::shared_ptr<const Device> cuda_device(int) { throw Error("ERR_DEVICE", describe_cuda().reason); }
+std::shared_ptr<const Device> cuda_device(int, DevicePrecision) { throw Error("ERR_DEVICE", describe_cuda().reason); }
 
 }  // namespace oa

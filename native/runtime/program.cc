@@ -76,8 +76,8 @@ Dim read_dim(Reader& reader) {
 Buffer read_buffer(Reader& reader) {
   Buffer buffer;
   const uint32_t storage = reader.word(), dtype = reader.word(), form = reader.word(), rank = reader.word();
-  if (storage > static_cast<uint32_t>(Storage::activation)) fail("has a buffer of an unknown storage");
-  if (dtype > static_cast<uint32_t>(DType::i32)) fail("has a buffer of an unknown dtype");
+  if (storage > static_cast<uint32_t>(Storage::working)) fail("has a buffer of an unknown storage");
+  if (dtype > static_cast<uint32_t>(DType::bf16)) fail("has a buffer of an unknown dtype");
   if (form > static_cast<uint32_t>(Form::packed_transposed)) fail("has a buffer of an unknown form");
   if (rank > 3) fail("has a buffer of rank " + std::to_string(rank) + "; at most 3 are allowed");
   buffer.storage = static_cast<Storage>(storage);

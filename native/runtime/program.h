@@ -43,13 +43,19 @@ struct Buffer {
   Form form = Form::raw;
   int32_t rank = 0;
   Dim dims[3];
-  uint64_t offset = 0;  // bytes (activation), floats (parameter, gradient, moments), Input (input)
+  uint64_t offset = 0;  // bytes (activation), elements (of the flat buffers), Input (input)
   std::string key;      // frozen
 
   int64_t elements(int64_t tokens, int64_t sequences) const {
     int64_t n = 1;
     for (int32_t i = 0; i < rank; ++i) n *= dims[i].bind(tokens, sequences);
     return n;
+  }
+  int64_t bytes(int64_t tokens, int64_t sequences) const { return elements(tokens, sequences) * dtype_bytes(dtype); }
+
+  // Where it begins in its storage, which is not `input`.
+  int64_t byte_offset() const {
+    return static_cast<int64_t>(offset) * (storage == Storage::activation ? 1 : dtype_bytes(dtype));
   }
 };
 

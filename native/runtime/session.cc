@@ -35,6 +35,10 @@ void Session::allocate_slots(const Program& program) {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (needs_slot(program, kSlots[i])) slots_[i] = device().allocate(static_cast<size_t>(guarded), kSlotNames[i]);
   }
+  if (needs_slot(program, Storage::working)) {
+    const int64_t half = (bytes / 2 + 63) / 64 * 64 + program.guard_bytes;
+    working_ = device().allocate(static_cast<size_t>(half), "the working copy of the parameters");
+  }
 }
 
 std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
@@ -44,14 +48,38 @@ std::unique_ptr<Session::Plan> Session::make_plan(Program program) {
   plan->activations = device().allocate(static_cast<size_t>(plan->program.arena_bytes), "the activations");
   plan->queue = device().make_queue(plan->program, options_.threads);
   const auto floats = [this](Storage storage) { return slot(storage) ? slot(storage)->floats() : nullptr; };
-  const Memory memory{floats(Storage::parameter), floats(Storage::gradient), floats(Storage::moment1),
-                      floats(Storage::moment2), plan->activations->data()};
+  const Memory memory{floats(Storage::parameter),
+                      floats(Storage::gradient),
+                      floats(Storage::moment1),
+                      floats(Storage::moment2),
+                      working_ ? reinterpret_cast<uint16_t*>(working_->data()) : nullptr,
+                      plan->activations->data()};
   plan->executor = std::make_unique<Executor>(plan->program, *weights_, memory, *plan->queue);
   const int64_t scratch = plan->executor->scratch_bytes() + plan->program.guard_bytes;
   plan->scratch = device().allocate(static_cast<size_t>(scratch), "the scratch memory of the ops");
   plan->executor->set_scratch(plan->scratch->data());
   if (options_.timing) plan->executor->enable_timing();
+  for (size_t i = 0; i < tasks_.size(); ++i) plan->executor->set_task(i, tasks_[i].get());
   return plan;
+}
+
+size_t Session::add_task(std::span<const WeightEntry> entries) {
+  const auto weights = std::make_shared<Weights>(weights_->shared_device());
+  weights->load(entries, 1);  // a task is small: a thread more would take longer to start
+  const auto free = std::find(tasks_.begin(), tasks_.end(), nullptr);
+  const auto number = static_cast<size_t>(free - tasks_.begin());
+  plan_->executor->set_task(number, weights.get());
+  if (number == tasks_.size()) tasks_.emplace_back();
+  tasks_[number] = weights;
+  return number;
+}
+
+void Session::remove_task(size_t number) {
+  if (number >= tasks_.size() || !tasks_[number]) {
+    throw Error("ERR_OPTION", "the session has no task " + std::to_string(number), {{"option", "task"}});
+  }
+  plan_->executor->set_task(number, nullptr);
+  tasks_[number] = nullptr;
 }
 
 void Session::replan(std::span<const std::byte> bytes) {
@@ -70,6 +98,9 @@ void Session::check_replan(const Program& program) const {
       throw Error("ERR_PROGRAM", std::string("the new program needs ") + kSlotNames[slot_index(storage)] +
                                      ", which the session has not");
     }
+  }
+  if (needs_slot(program, Storage::working) && !working_) {
+    throw Error("ERR_PROGRAM", "the new program needs a working copy of the parameters, which the session has not");
   }
 }
 
@@ -99,9 +130,8 @@ float Session::scalar(size_t entry, uint32_t number) const {
 std::span<const float> Session::output(size_t entry) { return buffer(entry, plan_->program.entries[entry].output); }
 
 std::span<const float> Session::buffer(size_t entry, uint32_t number) {
-  const auto values = plan_->executor->result(entry, number);
-  if (!device().is_remote()) return values;
-  mirror_.resize(values.size());
+  if (!device().is_remote()) return plan_->executor->result(entry, number);
+  mirror_.resize(plan_->executor->result_size(entry, number));
   plan_->executor->read(entry, number, mirror_.data());
   return mirror_;
 }
@@ -119,8 +149,10 @@ const std::shared_ptr<Arena>& Session::slot(Storage storage) const { return slot
 MemoryReport Session::memory() const {
   MemoryReport report;
   for (const auto& slot : slots_) report.parameters += slot ? static_cast<int64_t>(slot->bytes()) : 0;
+  report.parameters += working_ ? static_cast<int64_t>(working_->bytes()) : 0;
   report.activations = static_cast<int64_t>(plan_->activations->bytes());
   report.scratch = static_cast<int64_t>(plan_->scratch->bytes());
+  for (const auto& task : tasks_) report.tasks += task ? task->bytes() : 0;
   report.frozen = weights_->bytes();
   return report;
 }

@@ -38,6 +38,7 @@ struct MemoryReport {      // bytes
   int64_t parameters = 0;  // with gradients and moments, where there are any
   int64_t activations = 0;
   int64_t scratch = 0;
+  int64_t tasks = 0;   // weights of all tasks
   int64_t frozen = 0;  // shared with other sessions
 };
 
@@ -60,6 +61,18 @@ class Session {
   // The best rate of multiply-adds that this session's threads, or its GPU, reach in short windows, over about so many
   // milliseconds; floating-point operations a second, a multiply-add counting as two.
   double measure_roof(double milliseconds) { return plan_->queue->measure_roof(milliseconds); }
+
+  // The same for matrix products of one shape. Throws ERR_MEMORY where there is no room for its operands.
+  double measure_product(const ProductShape& shape, double milliseconds) {
+    return plan_->queue->measure_product(shape, milliseconds);
+  }
+
+  // Weights of one more task, by keys of the program's `task` buffers: the number that batches name it by, the lowest
+  // that is free. Throws ERR_WEIGHTS, ERR_PROGRAM naming a key that is missing or of another shape, ERR_MEMORY.
+  size_t add_task(std::span<const WeightEntry> entries);
+
+  // Frees the weights of a task. Throws ERR_OPTION where there is none of that number.
+  void remove_task(size_t number);
 
   // Takes another program, as a rule one of larger capacity, for the same flat buffers, which are kept. Throws like the
   // constructor, and then nothing changed.
@@ -100,6 +113,8 @@ class Session {
   int64_t parameters_ = 0;
   uint32_t step_ = 0;                                        // optimizer steps so far, where batches do not say
   std::array<std::shared_ptr<Arena>, kSlots.size()> slots_;  // null where the program names none of it
+  std::shared_ptr<Arena> working_;                           // the parameters in bf16, where the program reads them so
+  std::vector<std::shared_ptr<const Weights>> tasks_;        // by number; null where one was removed
   std::unique_ptr<Plan> plan_;
   std::vector<float> mirror_;  // of a buffer in the memory of another device
 };

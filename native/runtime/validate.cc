@@ -56,22 +56,24 @@ void check_input(const Buffer& buffer, const std::string& name) {
   if (!good) fail(name + " is an input of the wrong type: " + dtype_name(buffer.dtype) + shape_text(buffer));
 }
 
+bool is_weight(const Buffer& buffer) { return buffer.storage == Storage::frozen || buffer.storage == Storage::task; }
+
 // What an activation takes up, with its guard where the program has guards.
-int64_t guarded_bytes(const Program& program, int64_t elements) {
-  const int64_t bytes = elements * 4;
+int64_t guarded_bytes(const Program& program, int64_t bytes) {
   return program.guard_bytes == 0 ? bytes : (bytes + kAlignment - 1) / kAlignment * kAlignment + program.guard_bytes;
 }
 
 void check_buffer(const Program& program, const Buffer& buffer, size_t index) {
   const std::string name = "buffer " + std::to_string(index);
   const int64_t elements = checked_elements(program, buffer, name);
-  if (buffer.form != Form::raw && (buffer.storage != Storage::frozen || buffer.rank != 2)) {
+  if (buffer.form != Form::raw && (!is_weight(buffer) || buffer.rank != 2)) {
     fail(name + " is packed, but no frozen matrix");
   }
   switch (buffer.storage) {
     case Storage::input: return check_input(buffer, name);
     case Storage::frozen:
-      if (buffer.dtype != DType::f32 || buffer.key.empty() || buffer.rank < 1)
+    case Storage::task:
+      if (buffer.dtype == DType::i32 || buffer.key.empty() || buffer.rank < 1)
         fail(name + " is no valid frozen weight");
       for (int32_t i = 0; i < buffer.rank; ++i) {
         if (buffer.dims[i].kind != Dim::Kind::constant)
@@ -81,12 +83,15 @@ void check_buffer(const Program& program, const Buffer& buffer, size_t index) {
     case Storage::activation:
       if (buffer.offset % kAlignment != 0) fail(name + " is not aligned to 64 bytes");
       if (buffer.offset > static_cast<uint64_t>(program.arena_bytes) ||
-          guarded_bytes(program, elements) > program.arena_bytes - static_cast<int64_t>(buffer.offset)) {
+          guarded_bytes(program, buffer.bytes(program.tokens, program.sequences)) >
+              program.arena_bytes - static_cast<int64_t>(buffer.offset)) {
         fail(name + " of shape " + shape_text(buffer) + " lies outside of the activation arena");
       }
       return;
     default:
-      if (buffer.dtype != DType::f32) fail(name + " lies in the parameters, but is not f32");
+      if (buffer.dtype != (buffer.storage == Storage::working ? DType::bf16 : DType::f32)) {
+        fail(name + " lies in the parameters, but is " + dtype_name(buffer.dtype));
+      }
       for (int32_t i = 0; i < buffer.rank; ++i) {
         if (buffer.dims[i].kind != Dim::Kind::constant) fail(name + " is a parameter of shape " + shape_text(buffer));
       }
@@ -120,14 +125,11 @@ struct Range {
 
 // Where a writable buffer lies at capacity; inputs and frozen weights are never written, so need no range.
 Range range_of(const Program& program, const Buffer& buffer) {
-  const int64_t bytes = 4 * buffer.elements(program.tokens, program.sequences);
-  const int64_t begin = static_cast<int64_t>(buffer.offset) * (buffer.storage == Storage::activation ? 1 : 4);
-  return {buffer.storage, begin, begin + bytes};
+  const int64_t begin = buffer.byte_offset();
+  return {buffer.storage, begin, begin + buffer.bytes(program.tokens, program.sequences)};
 }
 
-bool is_written_safely(const Buffer& buffer) {
-  return buffer.storage != Storage::input && buffer.storage != Storage::frozen;
-}
+bool is_written_safely(const Buffer& buffer) { return buffer.storage != Storage::input && !is_weight(buffer); }
 
 // Ops that read an element before they write the one in its place, so an output may be exactly an input.
 bool works_in_place(const OpInfo& info) { return info.name == "add" || info.name == "mul" || info.name == "dropout"; }
@@ -146,7 +148,8 @@ class OpCheck {
       wrong("", "has " + std::to_string(op_.attributes.size()) + " attributes, expected " +
                     std::to_string(info.attribute_list.size()));
     }
-    for (size_t i = 0; i < op_.operands.size(); ++i) check_operand(i);
+    const Stored stored = stored_type();
+    for (size_t i = 0; i < op_.operands.size(); ++i) check_operand(i, stored);
     for (size_t i = 0; i < static_cast<size_t>(info.outputs); ++i) check_overlaps(i);
   }
 
@@ -159,7 +162,28 @@ class OpCheck {
 
   std::string operand_name(size_t i) const { return std::string(op_.info->operand_list[i].name); }
 
-  void check_operand(size_t i) const {
+  // What the operands are that may be bf16: those of the first `narrow` one.
+  enum class Stored { f32, bf16, unknown };
+
+  Stored stored_type() const {
+    for (size_t i = 0; i < op_.operands.size(); ++i) {
+      if (!op_.info->operand_list[i].narrow || op_.operands[i] >= program_.buffers.size()) continue;
+      return program_.buffers[op_.operands[i]].dtype == DType::bf16 ? Stored::bf16 : Stored::f32;
+    }
+    return Stored::unknown;
+  }
+
+  void check_dtype(size_t i, const Buffer& buffer, Stored stored) const {
+    const OperandInfo& expected = op_.info->operand_list[i];
+    const DType dtype = expected.integer                                                       ? DType::i32
+                        : expected.narrow && stored == Stored::bf16                            ? DType::bf16
+                        : buffer.dtype == DType::bf16 && expected.any && stored != Stored::f32 ? DType::bf16
+                                                                                               : DType::f32;
+    if (buffer.dtype == dtype) return;
+    wrong(operand_name(i), std::string("is ") + dtype_name(buffer.dtype) + ", expected " + dtype_name(dtype));
+  }
+
+  void check_operand(size_t i, Stored stored) const {
     const OperandInfo& expected = op_.info->operand_list[i];
     const uint32_t number = op_.operands[i];
     if (number == kNone) {
@@ -168,10 +192,7 @@ class OpCheck {
     }
     if (number >= program_.buffers.size()) wrong(operand_name(i), "names no buffer: " + std::to_string(number));
     const Buffer& buffer = program_.buffers[number];
-    const DType dtype = expected.integer ? DType::i32 : DType::f32;
-    if (buffer.dtype != dtype) {
-      wrong(operand_name(i), std::string("is ") + dtype_name(buffer.dtype) + ", expected " + dtype_name(dtype));
-    }
+    check_dtype(i, buffer, stored);
     check_batch_input(i, buffer);
     if (expected.output && !is_written_safely(buffer)) wrong(operand_name(i), "is written, but is an input or frozen");
   }
@@ -206,12 +227,15 @@ class OpCheck {
   const OpCall& op_;
 };
 
+// A scalar, or else an output, which is read out in f32 whatever it is.
 void check_result(const Program& program, const Entry& entry, uint32_t number, const char* what, bool scalar) {
   if (number == kNone) return;
   const std::string name = "entry \"" + entry.name + "\": its " + what;
   if (number >= program.buffers.size()) fail(name + " names no buffer: " + std::to_string(number));
   const Buffer& buffer = program.buffers[number];
-  if (buffer.dtype != DType::f32 || !is_written_safely(buffer)) fail(name + " is no f32 value that the program writes");
+  if (!is_written_safely(buffer) || buffer.dtype == DType::i32 || (scalar && buffer.dtype != DType::f32)) {
+    fail(name + " is no f32 value that the program writes");
+  }
   if (scalar && (buffer.rank != 1 || buffer.dims[0] != Dim{Dim::Kind::constant, 1})) {
     fail(name + " has the shape " + shape_text(buffer) + ", expected [1]");
   }
@@ -240,20 +264,34 @@ void validate(const Program& program) {
 }
 
 void validate(const Program& program, const Weights& weights) {
-  for (const Buffer& buffer : program.buffers) {
-    if (buffer.storage != Storage::frozen) continue;
-    const Error::Details details = {{"key", buffer.key}};
-    const Weight* weight = weights.find(buffer.key);
-    if (!weight) fail("the program needs the weight \"" + buffer.key + "\", which is not loaded", details);
-    const int64_t columns = buffer.rank == 1 ? 1 : buffer.elements(0, 0) / std::max<int64_t>(1, buffer.dims[0].value);
-    if (weight->form != buffer.form || weight->rows != buffer.dims[0].value || weight->columns != columns) {
-      fail("the weight \"" + buffer.key + "\" has the shape " + weight_shape(weight->rows, weight->columns) +
-               " and form " + std::to_string(static_cast<int>(weight->form)) + "; the program expects " +
-               weight_shape(buffer.dims[0].value, columns) + " and form " +
-               std::to_string(static_cast<int>(buffer.form)),
-           details);
-    }
+  const bool narrow = std::any_of(program.buffers.begin(), program.buffers.end(),
+                                  [](const Buffer& buffer) { return buffer.dtype == DType::bf16; });
+  if (narrow && !weights.device().stores_bf16()) {
+    fail("the program has values in bf16, for which the device " + std::string(weights.device().name()) +
+         " is not made: plan it in float32, or take a GPU in precision bfloat16");
   }
+  for (const Buffer& buffer : program.buffers) {
+    if (buffer.storage == Storage::frozen) find_weight(buffer, weights);
+  }
+}
+
+const Weight& find_weight(const Buffer& buffer, const Weights& weights) {
+  const Error::Details details = {{"key", buffer.key}};
+  const Weight* weight = weights.find(buffer.key);
+  if (!weight) fail("the program needs the weight \"" + buffer.key + "\", which is not loaded", details);
+  const int64_t columns = buffer.rank == 1 ? 1 : buffer.elements(0, 0) / std::max<int64_t>(1, buffer.dims[0].value);
+  if (weight->dtype != buffer.dtype) {
+    fail("the weight \"" + buffer.key + "\" is " + dtype_name(weight->dtype) + "; the program expects " +
+             dtype_name(buffer.dtype),
+         details);
+  }
+  if (weight->form != buffer.form || weight->rows != buffer.dims[0].value || weight->columns != columns) {
+    fail("the weight \"" + buffer.key + "\" has the shape " + weight_shape(weight->rows, weight->columns) +
+             " and form " + std::to_string(static_cast<int>(weight->form)) + "; the program expects " +
+             weight_shape(buffer.dims[0].value, columns) + " and form " + std::to_string(static_cast<int>(buffer.form)),
+         details);
+  }
+  return *weight;
 }
 
 }  // namespace oa

@@ -12,4 +12,7 @@ void validate(const Program& program);
 // Checks that every frozen buffer is among the weights, in its form and shape. Throws ERR_PROGRAM naming the key.
 void validate(const Program& program, const Weights& weights);
 
+// The weight of a buffer. Throws ERR_PROGRAM naming the key where it is not there, or has another form or shape.
+const Weight& find_weight(const Buffer& buffer, const Weights& weights);
+
 }  // namespace oa

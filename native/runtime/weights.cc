@@ -11,17 +11,21 @@
 namespace oa {
 namespace {
 
-constexpr int64_t kFloatsPerLine = 16;  // 64 bytes
+constexpr int64_t kLine = 64;  // bytes
 constexpr int64_t kRowsPerChunk = 64;
 
 [[noreturn]] void fail(const WeightEntry& entry, const std::string& what) {
   throw Error("ERR_WEIGHTS", "weight \"" + entry.key + "\": " + what, {{"key", entry.key}});
 }
 
-void check_entry(const WeightEntry& entry) {
+void check_entry(const WeightEntry& entry, const Device& device) {
   if (entry.rows < 0 || entry.columns < 1) fail(entry, "has no valid shape");
   if (entry.form != Form::raw && entry.form != Form::packed && entry.form != Form::packed_transposed) {
     fail(entry, "has an unknown form");
+  }
+  if (entry.dtype != DType::f32 && !(entry.dtype == DType::bf16 && device.stores_bf16())) {
+    fail(entry, std::string("is to be held as ") + dtype_name(entry.dtype) + ", which " + std::string(device.name()) +
+                    " does not");
   }
   int64_t rows = 0;
   for (const WeightPart& part : entry.parts) {
@@ -37,7 +41,7 @@ void check_entry(const WeightEntry& entry) {
   }
 }
 
-int64_t floats_of(const PackFunctions* packing, const WeightEntry& entry) {
+int64_t elements_of(const PackFunctions* packing, const WeightEntry& entry) {
   if (packing && entry.form == Form::packed) return packing->packed_floats(entry.rows, entry.columns);
   if (packing && entry.form == Form::packed_transposed) return packing->packed_floats(entry.columns, entry.rows);
   return entry.rows * entry.columns;
@@ -126,7 +130,7 @@ std::string value_name(const std::string& key) { return key.substr(0, key.rfind(
 void Weights::load(std::span<const WeightEntry> entries, int threads) {
   std::set<std::string> keys;
   for (const WeightEntry& entry : entries) {
-    check_entry(entry);
+    check_entry(entry, *device_);
     if (find(entry.key) || !keys.insert(entry.key).second) fail(entry, "is loaded already");
   }
   std::map<std::string, Weight> loaded;
@@ -137,15 +141,25 @@ void Weights::load(std::span<const WeightEntry> entries, int threads) {
     const Weight& weight = loaded.at(entry.key);
     if (weight.arena != arena || weight.shared) continue;
     if (!device_->is_remote()) {
-      fill(device_->packing(), pool, weight.data, entry);
+      fill(device_->packing(), pool, static_cast<float*>(weight.data), entry);
       continue;
     }
-    staging.resize(static_cast<size_t>(weight.floats));
+    staging.resize(static_cast<size_t>(weight.elements));
     fill(device_->packing(), pool, staging.data(), entry);
-    device_->write(weight.data, staging.data(), staging.size() * sizeof(float));
+    send(weight, staging);
   }
   const std::lock_guard lock(mutex_);
   weights_.merge(loaded);
+}
+
+// From this process to a remote device, in the weight's type.
+void Weights::send(const Weight& weight, std::vector<float>& values) const {
+  if (weight.dtype == DType::bf16) {
+    std::vector<uint16_t> halves(values.size());
+    std::transform(values.begin(), values.end(), halves.begin(), float_to_bf16);
+    return device_->write(weight.data, halves.data(), halves.size() * sizeof(uint16_t));
+  }
+  device_->write(weight.data, values.data(), values.size() * sizeof(float));
 }
 
 // Gives every entry its place in one new arena. Where the device reads plain rows in all products, the forms of one
@@ -163,19 +177,27 @@ std::shared_ptr<Arena> Weights::place(std::span<const WeightEntry> entries,
   for (const WeightEntry& entry : entries) {
     if (!packing && !rows.emplace(value_name(entry.key), Weight{}).second) continue;
     fresh.emplace_back(&entry, total);
-    total += (floats_of(packing, entry) + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
+    total += (elements_of(packing, entry) * dtype_bytes(entry.dtype) + kLine - 1) / kLine * kLine;
   }
-  const auto arena = device_->allocate(static_cast<size_t>(total) * sizeof(float), "the frozen weights");
+  const auto arena = device_->allocate(static_cast<size_t>(total), "the frozen weights");
   for (const auto& [entry, offset] : fresh) {
-    const Weight weight{
-        arena->floats() + offset, floats_of(packing, *entry), entry->rows, entry->columns, entry->form, false, arena};
+    const Weight weight{static_cast<char*>(arena->data()) + offset,
+                        entry->dtype,
+                        elements_of(packing, *entry),
+                        entry->rows,
+                        entry->columns,
+                        entry->form,
+                        false,
+                        arena};
     loaded.emplace(entry->key, weight);
     if (!packing) rows[value_name(entry->key)] = weight;
   }
   for (const WeightEntry& entry : entries) {
     if (loaded.contains(entry.key)) continue;
     Weight weight = rows.at(value_name(entry.key));
-    if (weight.rows != entry.rows || weight.columns != entry.columns) fail(entry, "has other sizes in another form");
+    if (weight.rows != entry.rows || weight.columns != entry.columns || weight.dtype != entry.dtype) {
+      fail(entry, "has other sizes, or another type, in another form");
+    }
     weight.form = entry.form;
     weight.shared = true;
     loaded.emplace(entry.key, weight);
@@ -192,15 +214,15 @@ const Weight* Weights::find(const std::string& key) const {
 std::string Weights::hash() const {
   const std::lock_guard lock(mutex_);
   uint64_t hash = 0;
-  std::vector<float> mirror;
+  std::vector<char> mirror;
   for (const auto& [key, weight] : weights_) {
-    const size_t bytes = sizeof(float) * static_cast<size_t>(weight.floats);
+    const auto bytes = static_cast<size_t>(weight.bytes());
     hash = hash_bytes(hash, key.data(), key.size());
     if (device_->is_remote()) {
-      mirror.resize(static_cast<size_t>(weight.floats));
+      mirror.resize(bytes);
       device_->read(mirror.data(), weight.data, bytes);
     }
-    hash = hash_bytes(hash, device_->is_remote() ? mirror.data() : weight.data, bytes);
+    hash = hash_bytes(hash, device_->is_remote() ? static_cast<const void*>(mirror.data()) : weight.data, bytes);
   }
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
@@ -209,9 +231,9 @@ std::string Weights::hash() const {
 
 int64_t Weights::bytes() const {
   const std::lock_guard lock(mutex_);
-  int64_t floats = 0;
-  for (const auto& [key, weight] : weights_) floats += weight.shared ? 0 : weight.floats;
-  return floats * static_cast<int64_t>(sizeof(float));
+  int64_t bytes = 0;
+  for (const auto& [key, weight] : weights_) bytes += weight.shared ? 0 : weight.bytes();
+  return bytes;
 }
 
 }  // namespace oa

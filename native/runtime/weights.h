@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/dtype.h"
 #include "runtime/device.h"
 
 namespace oa {
@@ -30,17 +31,21 @@ struct WeightEntry {
   int64_t rows = 0;
   int64_t columns = 0;
   std::vector<WeightPart> parts;
+  DType dtype = DType::f32;  // f32 or, on devices that store it, bf16
 };
 
-// A weight on its device: f32, in the layout that its form names where products read packed weights, else rows.
+// A weight on its device, in the layout that its form names where products read packed weights, else rows.
 struct Weight {
-  float* data = nullptr;
-  int64_t floats = 0;  // with the padding of panels
+  void* data = nullptr;
+  DType dtype = DType::f32;
+  int64_t elements = 0;  // with the padding of panels
   int64_t rows = 0;
   int64_t columns = 0;
   Form form = Form::raw;
   bool shared = false;           // the same memory under the key of another form
   std::shared_ptr<Arena> arena;  // owns data
+
+  int64_t bytes() const { return elements * dtype_bytes(dtype); }
 };
 
 class Weights {
@@ -48,6 +53,7 @@ class Weights {
   explicit Weights(std::shared_ptr<const Device> device) : device_(std::move(device)) {}
 
   const Device& device() const { return *device_; }
+  std::shared_ptr<const Device> shared_device() const { return device_; }
 
   // Copies, widens and packs on `threads` threads. All or nothing: throws ERR_WEIGHTS naming the key when an entry is
   // malformed or already there, ERR_MEMORY. The parts are read during the call only.
@@ -61,6 +67,7 @@ class Weights {
   int64_t bytes() const;
 
  private:
+  void send(const Weight& weight, std::vector<float>& values) const;
   std::shared_ptr<Arena> place(std::span<const WeightEntry> entries, std::map<std::string, Weight>& loaded) const;
 
   std::shared_ptr<const Device> device_;

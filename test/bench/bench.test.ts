@@ -87,7 +87,7 @@ test('wrong options are refused before any work', async (t) => {
     [{ modes: ['top-K'] }, /"modes"/],
     [{ workloads: ['sst'] }, /did you mean "sst2"/],
     [{ seconds: 0 }, /above 0/],
-    [{ shape: 'bert-large' }, /minilm, bert-base/],
+    [{ shape: 'bert-huge' }, /minilm, bert-base, bert-large/],
     [{ device: 'gpu' }, /auto, cpu, cuda/],
     [{ backbone: 7 }, /a folder/],
   ]

@@ -7,7 +7,7 @@ import { drawSvg } from '../../bench/readme/svg.js'
 import { makeTables } from '../../bench/readme/tables.js'
 import { packagePath, packageRoot } from '../support/shared.js'
 
-const none: Results = { throughput: [], peers: [], quality: [] }
+const none: Results = { throughput: [], peers: [], quality: [], gpu: [] }
 const example = readResults(packageRoot, 'test/bench/results')
 
 test('the README holds what the script makes from the committed results, the plot too', (t) => {
@@ -19,7 +19,10 @@ test('the README holds what the script makes from the committed results, the plo
 })
 
 test('results are found by kind', (t) => {
-  t.deepEqual([example.throughput.length, example.peers.length, example.quality.length], [1, 1, 1])
+  t.deepEqual(
+    [example.throughput.length, example.peers.length, example.quality.length, example.gpu.length],
+    [1, 1, 1, 1],
+  )
   t.is(example.peers[0]!.file, 'test/bench/results/peers.json')
   t.deepEqual(readResults(packageRoot, 'no/such/folder'), none)
 })
@@ -32,6 +35,9 @@ test('tables hold rates, ratios, shares and differences', (t) => {
     '| adapters 64 | 605,954 | 4,000 | 3,500 | 65 % | 40 / 10 / 48 / 2 | 9,000 | 200 |',
     '| trec | adapters 64 | 0.001, 3 | 95.1 ± 0.2 (5) | 94.8 ± 0.3 (5) | +0.3 |',
     '| trec | full fine-tuning | 0.0001, 3 | 95.0 (1) | 97.0 (1) | -2.0 (below) |',
+    '| BERT-base, SST-2, 32 rows | adapters 64 | 2.00 | 200,000 | 60 % | 450 | **3.5x** | **1.5x** |',
+    'over PyTorch eager | over PyTorch compile |',
+    'NVIDIA Made-up, driver 580.1, CUDA 13.0, cuBLASLt 13.1.0, precision bfloat16, 2026-01-02: [`test/bench/results/gpu.json`]',
     'AMD EPYC (avx512), 2 threads, 2026-01-02: [`test/bench/results/peers.json`](test/bench/results/peers.json).',
   ])
     t.true(text.includes(line), `${line}\n\nin\n\n${text}`)

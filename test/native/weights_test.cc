@@ -43,7 +43,8 @@ WeightPart part_of(const std::vector<float>& values, int64_t rows, bool transpos
 
 std::vector<float> content(const Weights& weights, const std::string& key) {
   const Weight* weight = weights.find(key);
-  return {weight->data, weight->data + weight->floats};
+  const auto* const values = static_cast<const float*>(weight->data);
+  return {values, values + weight->elements};
 }
 
 // However a weight comes in, every form of it is the same.
@@ -79,12 +80,12 @@ void hash_sees_every_bit() {
   const std::string before = weights.hash();
   for (const size_t i : {size_t{0}, values.size() / 2, values.size() - 1}) {
     uint32_t bits;
-    std::memcpy(&bits, weights.find("w|0")->data + i, 4);
+    std::memcpy(&bits, static_cast<float*>(weights.find("w|0")->data) + i, 4);
     bits ^= 1;
-    std::memcpy(weights.find("w|0")->data + i, &bits, 4);
+    std::memcpy(static_cast<float*>(weights.find("w|0")->data) + i, &bits, 4);
     OA_CHECK(weights.hash() != before);
     bits ^= 1;
-    std::memcpy(weights.find("w|0")->data + i, &bits, 4);
+    std::memcpy(static_cast<float*>(weights.find("w|0")->data) + i, &bits, 4);
     OA_CHECK(weights.hash() == before);
   }
   OA_CHECK(weights.bytes() == kRows * kColumns * 4);

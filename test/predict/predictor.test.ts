@@ -81,3 +81,47 @@ test('dispose lets the calls before it finish; later calls say that it is gone',
   await disposed
   await t.notThrowsAsync(predictor.dispose())
 })
+
+test('runs come and go, and what they take is told', async (t) => {
+  const predictor = await load(t)
+  const { backbone, tasks, activations } = predictor.memory()
+  t.true(backbone > 0 && activations > 0)
+  t.deepEqual(Object.keys(tasks), ['one', 'two'])
+  t.is(tasks['one'], tasks['two'])
+  const [before] = await predictor.predict([{ text: 'red', task: 'two' }])
+
+  const under = predictor.predict(inputs(['red', 'blue']))
+  await predictor.remove('one')
+  t.is((await under).length, 4)
+  t.deepEqual(predictor.tasks, ['two'])
+  t.deepEqual(Object.keys(predictor.memory().tasks), ['two'])
+  const gone = predictor.predict([{ text: 'red', task: 'one' }])
+  await t.throwsAsync(gone, { instanceOf: OptionError, message: /no run "one" is loaded; there are two/ })
+  await t.throwsAsync(predictor.remove('one'), { instanceOf: OptionError, code: 'ERR_OPTION' })
+  t.deepEqual(await predictor.predict(['red']), [before!])
+  await predictor.dispose()
+  await t.throwsAsync(predictor.add('two'), { instanceOf: DeviceError, code: 'ERR_DISPOSED' })
+})
+
+test('a run that is added is there, and one of a name that is there is refused', async (t) => {
+  const folder = await temporaryFolder(t)
+  const backbone = await tinyBackbone(join(folder, 'backbone'))
+  const [first, second] = [join(folder, 'first'), join(folder, 'second')] as const
+  const options = { backbone, train: colourRows(12), epochs: 1, threads: 1 }
+  await train({ ...options, output: first, adapter: { size: 4 } })
+  await train({ ...options, output: second, adapter: { size: 6 }, head: { pool: 'mean' } })
+  const predictor = await Predictor.load(first, { threads: 1, batchTokens: 8 })
+  t.is(await predictor.add(second), 'second')
+  await t.throwsAsync(predictor.add(second), { code: 'ERR_OPTION', message: /two runs are called "second"/ })
+  const texts = ['red', 'blue and green', 'green or blue or red', 'red', 'blue']
+  const mixed = await predictor.predict(texts.flatMap((text) => ['first', 'second'].map((task) => ({ text, task }))))
+  for (const [i, run] of [first, second].entries()) {
+    await using alone = await Predictor.load(run, { threads: 1 })
+    t.deepEqual(
+      mixed.filter((_, k) => k % 2 === i),
+      await alone.predict(texts),
+    )
+  }
+  await predictor.dispose()
+  await t.throwsAsync(Predictor.load(first, { batchTokens: 0 }), { code: 'ERR_OPTION', message: /batchTokens/ })
+})

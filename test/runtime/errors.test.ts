@@ -106,13 +106,24 @@ test('a device that cannot be used says why', (t) => {
   t.throws(() => resolveDevice(wrong(null)), { code: 'ERR_OPTION' })
 })
 
+test('the CPU has float32 alone', (t) => {
+  t.is(resolveDevice('cpu').precision, 'float32')
+  t.is(resolveDevice('cpu', 'float32').target, resolveDevice('cpu').isa)
+  const refused = t.throws<OptionError>(() => resolveDevice('cpu', 'tf32'), {
+    code: 'ERR_OPTION',
+    message: /option "precision" is tf32, which needs a GPU, but option "device" is the CPU: leave .* out/,
+  })
+  t.is(refused?.details.option, 'precision')
+  t.throws(() => resolveDevice('auto', 'bfloat16'), { message: /as cuda cannot be used: .*without CUDA/ })
+})
+
 test('an instruction set that cannot be used says why', (t) => {
   const description = { ...describe(), isas: ['scalar'], compiledIsas: ['avx2', 'scalar'] }
   const resolveForced = (isa: string) => {
     const before = process.env['ONNX_ADAPTERS_ISA']
     process.env['ONNX_ADAPTERS_ISA'] = isa
     try {
-      return resolveDevice('cpu', description)
+      return resolveDevice('cpu', 'auto', description)
     } finally {
       if (before === undefined) delete process.env['ONNX_ADAPTERS_ISA']
       else process.env['ONNX_ADAPTERS_ISA'] = before

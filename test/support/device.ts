@@ -1,10 +1,11 @@
 /** Runs built cases on the native engine, through the planner that models go through. */
 import type { Value } from '../../lib/ir/graph.js'
-import { encode, formNumbers } from '../../lib/plan/encode.js'
+import { dtypeNumbers, encode, formNumbers } from '../../lib/plan/encode.js'
 import { layOutParameters } from '../../lib/plan/layout.js'
 import type { ParameterLayout } from '../../lib/plan/layout.js'
 import { planProgram, weightUses } from '../../lib/plan/plan.js'
 import type { Entry } from '../../lib/plan/schedule.js'
+import type { Capacity } from '../../lib/plan/arena.js'
 import { addon, describe } from '../../lib/runtime/binding.js'
 import type { NativeBatch, NativeSession, NativeWeights, WeightEntry } from '../../lib/runtime/native-types.js'
 import type { BuiltCase, Numbers } from './cases.js'
@@ -42,40 +43,42 @@ export interface Compiled {
 
 /** Every result gets an entry of its own, `output0`, `output1`, ...: an entry has one output. */
 export function compileCase(built: BuiltCase, outputs: readonly Value[], scalars: Scalars, spare: number): Compiled {
-  const entries = outputs.map((output, i): Entry => ({
-    name: `output${i}`,
-    nodes: built.nodes,
-    output,
-    updates: false,
-  }))
-  return compileEntries(
-    entries,
-    built.contents,
-    { tokens: built.ids.length + spare, sequences: built.cu.length - 1 + spare },
-    scalars,
+  return compileEntries(caseEntries(built, outputs), built.contents, caseCapacity(built, spare), scalars)
+}
+
+export function caseEntries(built: BuiltCase, outputs: readonly Value[]): Entry[] {
+  return outputs.map((output, i) => ({ name: `output${i}`, nodes: built.nodes, output, updates: false }))
+}
+
+export function caseCapacity(built: BuiltCase, spare: number): Capacity {
+  return { tokens: built.ids.length + spare, sequences: built.cu.length - 1 + spare }
+}
+
+export function caseLayout(contents: ReadonlyMap<Value, Numbers>): ParameterLayout {
+  return layOutParameters(
+    [...contents.keys()].filter((value) => value.storage === 'parameter'),
+    () => true,
+    guard,
   )
 }
 
 export function compileEntries(
   entries: readonly Entry[],
   contents: ReadonlyMap<Value, Numbers>,
-  capacity: { readonly tokens: number; readonly sequences: number },
+  capacity: Capacity,
   scalars: Scalars,
 ): Compiled {
-  const layout = layOutParameters(
-    [...contents.keys()].filter((value) => value.storage === 'parameter'),
-    () => true,
-    guard,
-  )
+  const layout = caseLayout(contents)
   const seed = [Number(scalars.seed & 0xffff_ffffn), Number(scalars.seed >> 32n)] as const
   return {
     program: encode(planProgram(entries, layout, capacity), seed),
     weights: weightUses(entries).map(({ key, value, form }) => ({
       key,
       form: formNumbers[form],
+      dtype: dtypeNumbers[value.dtype],
       rows: Number(value.shape[0]),
       columns: Number(value.shape[1] ?? 1),
-      parts: [{ data: contents.get(value) as Float32Array, rows: Number(value.shape[0]), transposed: false }],
+      parts: [{ data: value.parts![0]!.data, rows: Number(value.shape[0]), transposed: false }],
     })),
     layout,
     parameters: flat(contents, layout, 'parameter'),

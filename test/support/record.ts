@@ -6,10 +6,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Value } from '../../lib/ir/graph.js'
 import type { NativeBatch, Slot, WeightEntry } from '../../lib/runtime/native-types.js'
-import { relativeFloor } from './budget.js'
+import { narrowEntries } from '../../lib/plan/narrow.js'
+import { largest, maxDifference, relativeFloor } from './budget.js'
 import type { BuiltCase } from './cases.js'
-import { batchOf, compileCase } from './device.js'
+import { batchOf, caseCapacity, caseEntries, caseLayout, compileCase, compileEntries } from './device.js'
 import type { Compiled } from './device.js'
+import { runStored, storesNarrow } from './narrow.js'
 import type { Scalars, Tensor } from './reference/types.js'
 
 const magic = 0x4352414f
@@ -91,6 +93,31 @@ export function recordCase(name: string, built: BuiltCase, outputs: readonly Val
   recordSteps(name, compileCase(built, outputs, scalars, recordedSpare), steps)
 }
 
+/**
+ * The same case with its large values in bf16, as a GPU stores them. What that alone must cost, a plain loop in f64 shows
+ * that rounds only what is stored (`runStored`): its largest error takes the place of the plain f32 loop's in the
+ * budget. Kernels may round a few times between, hence the same factor, and a floor of `narrowFloor` units.
+ */
+export function recordNarrowCase(name: string, built: BuiltCase, outputs: readonly Value[], expected: Expected): void {
+  if (!process.env['ONNX_ADAPTERS_RECORD']) return
+  const { scalars, want } = expected
+  const entries = narrowEntries(caseEntries(built, outputs), caseLayout(built.contents))
+  if (!entries.some(storesNarrow)) return
+  const compiled = compileEntries(entries, built.contents, caseCapacity(built, recordedSpare), scalars)
+  const steps = entries.map((entry, i): RecordedStep => {
+    const data = want.get(outputs[i]!)!.data
+    const stored = runStored(built, entry, scalars).get(entry.output!)!.data
+    const tolerance =
+      expected.factor * maxDifference(stored, data) + narrowFloor * largest(data) + expected.absoluteFloor
+    const check = { target: 'output', expected: Float32Array.from(data), tolerance } as const
+    return { entry: entry.name, batch: batchOf(built, scalars), checks: [check] }
+  })
+  recordSteps(`${name}, bf16`, compiled, steps)
+}
+
+/** Two units in the last place of bf16, of the largest value. */
+const narrowFloor = 2 * 2 ** -8
+
 /** Does nothing unless ONNX_ADAPTERS_RECORD is set. */
 export function recordSteps(name: string, compiled: Omit<Compiled, 'layout'>, steps: readonly RecordedStep[]): void {
   const folder = process.env['ONNX_ADAPTERS_RECORD']
@@ -118,9 +145,9 @@ function writeCompiled(words: Words, compiled: Omit<Compiled, 'layout'>): void {
   }
 }
 
-function writeWeight(words: Words, { key, form, rows, columns, parts }: WeightEntry): void {
+function writeWeight(words: Words, { key, form, dtype = 0, rows, columns, parts }: WeightEntry): void {
   words.string(key)
-  words.u32(form, rows, columns, parts.length)
+  words.u32(form | (dtype << 8), rows, columns, parts.length)
   for (const part of parts) {
     words.u32(part.data instanceof Uint16Array ? 1 : 0, part.rows, part.transposed ? 1 : 0, part.data.length)
     words.raw(new Uint8Array(part.data.buffer, part.data.byteOffset, part.data.byteLength))

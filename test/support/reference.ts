@@ -20,7 +20,7 @@ import {
 } from './reference/losses.js'
 import { layerNorm, layerNormBackward, residualLayerNorm, residualLayerNormBackward } from './reference/norm.js'
 import { adamw, gradNorm } from './reference/optimizer.js'
-import { add, dropout, mul, pool, poolBackward } from './reference/pointwise.js'
+import { add, cast, dropout, mul, pool, poolBackward } from './reference/pointwise.js'
 import type { Kernel, Round, Scalars, Tensor } from './reference/types.js'
 
 export const exact: Round = (value) => value
@@ -58,6 +58,7 @@ export const reference: Readonly<Record<string, Kernel>> = {
   span_backward: spanBackward,
   grad_norm: gradNorm,
   adamw,
+  cast,
 }
 
 function kernelOf(node: Node): Kernel {

@@ -73,6 +73,7 @@ const wrong: readonly [object, string, RegExp][] = [
   [{ optimizer: { epsilon: 0 } }, 'optimizer.epsilon', /above 0/],
   [{ seed: -1 }, 'seed', /whole number/],
   [{ precision: 'bf17' }, 'precision', /one of/],
+  [{ device: 'cpu', precision: 'bfloat16' }, 'precision', /needs a GPU/],
   [{ device: 'Cpu' }, 'device', /did you mean "cpu"/],
   [{ task: { kind: 'regresion' } }, 'task.kind', /did you mean "regression"/],
   [{ task: { kind: 'classification' } }, 'task.outputs', /whole number/],

@@ -16,11 +16,21 @@ import { matchPooler } from './pooler.js'
 export interface Layer {
   readonly attention: Attention
   readonly output: Linear
+  readonly attentionResidual: ResidualPlace
   readonly attentionNorm: LayerNorm
   readonly up: Linear
   readonly activation: Activation
   readonly down: Linear
+  readonly outputResidual: ResidualPlace
   readonly outputNorm: LayerNorm
+}
+
+/** Where the end of a sub-layer, dense(...) + skip, is in the graph. */
+export interface ResidualPlace {
+  /** The operands of the sum. */
+  readonly dense: Quantity
+  readonly skip: Quantity
+  readonly sum: Quantity
 }
 
 export interface Encoder {
@@ -31,7 +41,8 @@ export interface Encoder {
   readonly layers: readonly Layer[]
   /** The last layer's output in the graph. */
   readonly hidden: Quantity
-  readonly pooler?: Linear
+  /** With the value that it makes. */
+  readonly pooler?: Linear & { readonly y: Quantity }
 }
 
 /** What is known to be the output of so many layers. */
@@ -98,9 +109,11 @@ function liftStage(
   const layer: Layer = {
     attention,
     output: inner.dense,
+    attentionResidual: inner.place,
     attentionNorm: middle,
     ...ffn,
     down: residual.dense,
+    outputResidual: residual.place,
     outputNorm: norm,
   }
   checkWidths(layer, norm.x)
@@ -126,11 +139,12 @@ function projectedStage(value: Quantity, stages: ReadonlyMap<Quantity, Stage>): 
 }
 
 /** dense + skip in either order; the skip is a LayerNorm's output, or projected embeddings. */
-function splitResidual(sum: Quantity): { dense: Linear; skip: Quantity } | undefined {
-  for (const [a, b] of operandOrders(maker(skipRowViews(sum), 'Add'))) {
+function splitResidual(x: Quantity): { dense: Linear; skip: Quantity; place: ResidualPlace } | undefined {
+  const sum = skipRowViews(x)
+  for (const [a, b] of operandOrders(maker(sum, 'Add'))) {
     const dense = matchLinear(a)
     const skip = skipRowViews(b)
-    if (dense && !isStream(skipRowViews(a)) && isStream(skip)) return { dense, skip }
+    if (dense && !isStream(skipRowViews(a)) && isStream(skip)) return { dense, skip, place: { dense: a, skip: b, sum } }
   }
   return undefined
 }

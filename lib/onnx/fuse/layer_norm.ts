@@ -10,32 +10,44 @@ export interface LayerNorm {
   readonly gamma: Weight
   readonly beta: Weight
   readonly epsilon: number
+  /** Where it is in the graph. */
+  readonly place: LayerNormPlace
+}
+
+export interface LayerNormPlace {
+  readonly y: Quantity
+  /** The operands that gamma and beta are. */
+  readonly scale: Quantity
+  readonly shift: Quantity
+  /** The normalised values times gamma, where the formula is spelt out. */
+  readonly product?: Quantity
 }
 
 /** The LayerNormalization operator, or the formula spelt out in basic operators. */
 export function matchLayerNorm(value: Quantity): LayerNorm | undefined {
   const operator = maker(value, 'LayerNormalization')
-  if (operator) return fromOperator(operator)
+  if (operator) return fromOperator(operator, value)
   for (const [product, shift] of operandOrders(maker(value, 'Add'))) {
     const beta = matchVector(shift)
     if (!beta) continue
     for (const [normal, scale] of operandOrders(maker(product, 'Mul'))) {
       const gamma = matchVector(scale)
       const norm = gamma && matchNormalised(normal)
-      if (norm && gamma.shape[0] === beta.shape[0]) return { ...norm, gamma, beta }
+      if (norm && gamma.shape[0] === beta.shape[0])
+        return { ...norm, gamma, beta, place: { y: value, scale, shift, product } }
     }
   }
   return undefined
 }
 
-function fromOperator(operator: Operator): LayerNorm | undefined {
+function fromOperator(operator: Operator, y: Quantity): LayerNorm | undefined {
   const [x, scale, shift] = operator.inputs
   const gamma = matchVector(scale)
   const beta = matchVector(shift)
   const axis = intAttribute(operator, 'axis', -1)
   const rank = shapeOf(x)?.length
-  if (!x || !gamma || !beta || (axis !== -1 && axis + 1 !== rank)) return undefined
-  return { x, gamma, beta, epsilon: floatAttribute(operator, 'epsilon', 1e-5) }
+  if (!x || !scale || !shift || !gamma || !beta || (axis !== -1 && axis + 1 !== rank)) return undefined
+  return { x, gamma, beta, epsilon: floatAttribute(operator, 'epsilon', 1e-5), place: { y, scale, shift } }
 }
 
 /** (x - mean(x)) / sqrt(mean((x - mean(x))²) + epsilon). */

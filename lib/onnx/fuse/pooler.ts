@@ -4,13 +4,16 @@ import { type Linear, matchLinear } from './linear.js'
 import { maker } from './pattern.js'
 
 /** BERT's pooler, tanh(dense(first token)), among the readers of the encoder's output; the file may have none. */
-export function matchPooler(candidates: readonly Quantity[], hidden: Quantity): Linear | undefined {
+export function matchPooler(
+  candidates: readonly Quantity[],
+  hidden: Quantity,
+): (Linear & { readonly y: Quantity }) | undefined {
   for (const value of candidates) {
     const tanh = maker(value, 'Tanh')
     const linear = tanh?.inputs[0] && matchLinear(tanh.inputs[0])
     if (!linear?.bias) continue
     const [rows, columns] = linear.weight.shape
-    if (rows === columns && isFirstToken(linear.x, hidden)) return linear
+    if (rows === columns && isFirstToken(linear.x, hidden)) return { ...linear, y: value }
   }
   return undefined
 }

@@ -115,16 +115,17 @@ Result reference(const Case& c, const Numbers& n) {
   const DropoutMask mask(c.dropout, kRng, &kScalars);
   Result result;
   const auto width = static_cast<size_t>(c.columns), units = static_cast<size_t>(c.bottleneck);
-  std::vector<double> a(width), s(width), hidden(units);
+  std::vector<double> a(width), rounded(width), s(width), hidden(units);
   for (size_t row = 0; row < static_cast<size_t>(c.rows); ++row) {
     for (size_t i = 0; i < width; ++i) {
       const size_t at = row * width + i;
       const float kept = c.dropout > 0 ? mask.one(static_cast<int64_t>(at), 0) : 1.0f;
       a[i] = static_cast<double>(n.x[at]) * static_cast<double>(kept);
+      rounded[i] = static_cast<double>(round_to_bf16(n.x[at])) * static_cast<double>(kept);
     }
     for (size_t m = 0; m < units; ++m) {
       double z = static_cast<double>(n.down_b[m]);
-      for (size_t i = 0; i < width; ++i) z += a[i] * static_cast<double>(n.down_w[m * width + i]);
+      for (size_t i = 0; i < width; ++i) z += rounded[i] * static_cast<double>(n.down_w[m * width + i]);
       result.z.push_back(z);
       hidden[m] = static_cast<double>(round_to_bf16(static_cast<float>(gelu(z))));
     }
@@ -164,7 +165,7 @@ Result run_kernel(const Case& c, Numbers n, Stream& stream) {
   ad.xhat = c.saves ? memory.allocate<Bf16>(all) : nullptr;
   ad.rstd = c.saves ? memory.allocate<float>(c.rows) : nullptr;
   ad.z = c.saves ? memory.allocate<Bf16>(hidden) : nullptr;
-  ad.x = memory.hold(narrowed(n.x));
+  ad.x = memory.hold(n.x);
   ad.residual = memory.hold(narrowed(n.residual));
   ad.down_w = memory.hold(narrowed(n.down_w));
   ad.up_w = memory.hold(narrowed(up_w));
@@ -206,7 +207,7 @@ double worst(const std::vector<double>& got, const std::vector<double>& wanted, 
 void compare(const Case& c) {
   constexpr double kHalfStep = 1.0 / 256, kFloor = 2e-3;
   Numbers numbers(c);
-  for (auto* matrix : {&numbers.x, &numbers.residual, &numbers.down_w, &numbers.up_w}) narrowed(*matrix);
+  for (auto* matrix : {&numbers.residual, &numbers.down_w, &numbers.up_w}) narrowed(*matrix);
   const Result wanted = reference(c, numbers);
   Result first;
   for (const uint64_t order : {0, 1, 2}) {

@@ -1,10 +1,12 @@
 // In the place of cuBLASLt: plain products on the CPU that refuse what the real library refuses, by its status numbers.
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/dtype.h"
 #include "cuda/cublaslt_api.h"
 #include "cuda_runtime.h"
 
@@ -116,6 +118,17 @@ BlasStatus set_preference(BlasPreference preference, BlasPreferenceAttribute att
   }
 }
 
+int64_t element_bytes(BlasType type) { return type == BlasType::f32 ? 4 : 2; }
+
+// The rows of the library's table of types that we know: operands of f32 give f32, with tf32 or without; those of bf16
+// give bf16 or f32. It scales by f32.
+bool has_types(const BlasDescBody& desc, BlasType operands, BlasType result) {
+  if (desc.scale != BlasType::f32) return false;
+  if (operands == BlasType::f32)
+    return result == BlasType::f32 && (desc.compute == BlasCompute::f32 || desc.compute == BlasCompute::tf32);
+  return operands == BlasType::bf16 && desc.compute == BlasCompute::f32;
+}
+
 BlasStatus choose(BlasHandle, BlasDesc desc, BlasLayout a, BlasLayout b, BlasLayout c, BlasLayout d,
                   BlasPreference preference, int wanted, BlasHeuristic* results, int* found) {
   *found = 0;
@@ -124,8 +137,11 @@ BlasStatus choose(BlasHandle, BlasDesc desc, BlasLayout a, BlasLayout b, BlasLay
       c->type != d->type || a->type != b->type) {
     return kInvalid;
   }
-  if (a->type != BlasType::f32 || d->type != BlasType::f32 || desc->scale != BlasType::f32) return kBlasNotSupported;
-  if (desc->compute != BlasCompute::f32 && desc->compute != BlasCompute::tf32) return kBlasNotSupported;
+  if (!has_types(*desc, a->type, d->type)) return kBlasNotSupported;
+  const BlasType types[] = {a->type, b->type, c->type, d->type};
+  for (int i = 0; i < 4; ++i) {
+    if (preference->alignment[i] < element_bytes(types[i])) return kBlasNotSupported;
+  }
   Chosen chosen{kMagic,
                 static_cast<uint64_t>(sizes.rows),
                 static_cast<uint64_t>(sizes.columns),
@@ -148,10 +164,41 @@ struct Work {
   BlasLayoutBody a, b, c, d;
   Sizes sizes;
   float alpha, beta;
-  const float *a_data, *b_data, *c_data;
-  float* d_data;
+  const void *a_memory, *b_memory, *c_memory;
+  void* d_memory;
+
+  // An operand as f32: what is f32 already stays where it is.
+  const float* read(std::vector<float>& room, const void* memory, const BlasLayoutBody& layout) const {
+    if (layout.type == BlasType::f32 && desc.compute == BlasCompute::f32) return static_cast<const float*>(memory);
+    room.resize(static_cast<size_t>(layout.leading * (layout.columns - 1) + layout.rows));
+    for (size_t i = 0; i < room.size(); ++i) {
+      room[i] = layout.type == BlasType::bf16 ? bf16_to_float(static_cast<const uint16_t*>(memory)[i])
+                                              : to_tf32(static_cast<const float*>(memory)[i]);
+    }
+    return room.data();
+  }
+
+  static float to_tf32(float value) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    return std::bit_cast<float>((bits + 0xfffu + (bits >> 13 & 1u)) & ~0x1fffu);
+  }
+
+  float result(const void* memory, int64_t at) const {
+    if (d.type == BlasType::f32) return static_cast<const float*>(memory)[at];
+    return bf16_to_float(static_cast<const uint16_t*>(memory)[at]);
+  }
+
+  void write(int64_t at, float value) const {
+    if (d.type == BlasType::f32)
+      static_cast<float*>(d_memory)[at] = value;
+    else
+      static_cast<uint16_t*>(d_memory)[at] = float_to_bf16(value);
+  }
 
   void run() const {
+    std::vector<float> a_room, b_room;
+    const float* const a_data = read(a_room, a_memory, a);
+    const float* const b_data = read(b_room, b_memory, b);
     const int64_t step_a = desc.transpose_a == BlasTranspose::yes ? a.leading : 1;
     const int64_t deep_a = desc.transpose_a == BlasTranspose::yes ? 1 : a.leading;
     const int64_t step_b = desc.transpose_b == BlasTranspose::yes ? 1 : b.leading;
@@ -164,10 +211,9 @@ struct Work {
         const float* const from = a_data + k * deep_a;
         for (int64_t m = 0; m < sizes.rows; ++m) column[static_cast<size_t>(m)] += from[m * step_a] * factor;
       }
-      float* const to = d_data + n * d.leading;
-      const float* const old = c_data + n * c.leading;
       for (int64_t m = 0; m < sizes.rows; ++m) {
-        to[m] = alpha * column[static_cast<size_t>(m)] + (beta == 0.0f ? 0.0f : beta * old[m]);
+        const float old = beta == 0.0f ? 0.0f : beta * result(c_memory, n * c.leading + m);
+        write(n * d.leading + m, alpha * column[static_cast<size_t>(m)] + old);
       }
     }
   }
@@ -203,10 +249,10 @@ BlasStatus multiply(BlasHandle, BlasDesc desc, const void* alpha, const void* a,
                   sizes,
                   *static_cast<const float*>(alpha),
                   *static_cast<const float*>(beta),
-                  static_cast<const float*>(a),
-                  static_cast<const float*>(b),
-                  static_cast<const float*>(c),
-                  static_cast<float*>(d)};
+                  a,
+                  b,
+                  c,
+                  d};
   standin::enqueue(static_cast<cudaStream_t>(stream), [work] { work.run(); });
   return kBlasSuccess;
 }

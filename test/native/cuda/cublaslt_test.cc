@@ -6,6 +6,7 @@
 
 #include "../check.h"
 #include "base/error.h"
+#include "cuda/bf16.cuh"
 #include "cuda/check.h"
 #include "cuda/cublaslt.h"
 #include "cuda/stream.h"
@@ -20,7 +21,10 @@ constexpr BlasStatus kInvalidValue = 7;
 
 // One product with every step of its set-up within reach.
 struct Attempt {
-  BlasType type = BlasType::f32;
+  BlasType type = BlasType::f32;  // of a and b
+  BlasType c_type = BlasType::f32;
+  BlasType b_type = type;
+  BlasCompute compute = BlasCompute::f32;
   BlasTranspose transpose_a = BlasTranspose::no;  // at the choice and the product
   int64_t a_rows = kRows, a_leading = kRows, b_rows = kDepth, c_leading = kRows;
   size_t workspace_bytes = size_t{4} << 20;  // promised at the choice
@@ -61,13 +65,13 @@ class Library {
   void run(Attempt& attempt) {
     BlasDesc desc = nullptr;
     BlasLayout a = nullptr, b = nullptr, c = nullptr;
-    blas_.create_desc(&desc, BlasCompute::f32, BlasType::f32);
+    blas_.create_desc(&desc, attempt.compute, BlasType::f32);
     blas_.set_desc(desc, BlasDescAttribute::transpose_a, &attempt.transpose_a, sizeof attempt.transpose_a);
     const int64_t a_columns = kRows * kDepth / attempt.a_rows;
     blas_.create_layout(&a, attempt.type, static_cast<uint64_t>(attempt.a_rows), static_cast<uint64_t>(a_columns),
                         attempt.a_leading);
-    blas_.create_layout(&b, attempt.type, static_cast<uint64_t>(attempt.b_rows), kColumns, attempt.b_rows);
-    blas_.create_layout(&c, attempt.type, kRows, kColumns, attempt.c_leading);
+    blas_.create_layout(&b, attempt.b_type, static_cast<uint64_t>(attempt.b_rows), kColumns, attempt.b_rows);
+    blas_.create_layout(&c, attempt.c_type, kRows, kColumns, attempt.c_leading);
     BlasHeuristic best{};
     attempt.choice = choose(attempt, desc, a, b, c, best);
     if (attempt.mixes_up) {
@@ -179,7 +183,41 @@ void missing_workspace_is_refused() {
   OA_CHECK(attempt({.workspace_bytes = 0, .has_workspace = false, .given_workspace_bytes = 0}).product == kBlasSuccess);
 }
 
-void other_types_are_refused() { OA_CHECK(attempt({.type = BlasType::bf16}).choice == kBlasNotSupported); }
+void other_types_are_refused() {
+  OA_CHECK(attempt({.c_type = BlasType::bf16}).choice == kBlasNotSupported);
+  OA_CHECK(attempt({.b_type = BlasType::bf16}).choice == kInvalidValue);
+  const BlasType bf16 = BlasType::bf16;
+  OA_CHECK(attempt({.type = bf16, .c_type = bf16, .compute = BlasCompute::tf32}).choice == kBlasNotSupported);
+  OA_CHECK(attempt({.type = bf16, .c_type = bf16}).choice == kBlasSuccess);
+  OA_CHECK(attempt({.type = bf16, .alignment = 1}).choice == kBlasNotSupported);
+}
+
+// c[2, 2] = a·b of bf16, as bf16 and as f32: a sum that bf16 cannot hold is rounded at the end, not on the way.
+template <class T>
+float bf16_product() {
+  Stream stream(0, Precision::fp32);
+  uint16_t* data = nullptr;
+  cuda::check(cudaMalloc(reinterpret_cast<void**>(&data), 64), "a test");
+  const uint16_t values[] = {float_to_bf16(256), float_to_bf16(1), float_to_bf16(1), float_to_bf16(1)};
+  cuda::check(cudaMemcpy(data, values, sizeof values, cudaMemcpyHostToDevice), "a test");
+  Product product;
+  product.a = reinterpret_cast<const Bf16*>(data);
+  product.b = reinterpret_cast<const Bf16*>(data + 2);
+  product.c = reinterpret_cast<T*>(data + 8);
+  product.rows = product.columns = 1;
+  product.depth = 2;
+  stream.multiply(product);
+  stream.wait();
+  T c;
+  cuda::check(cudaMemcpy(&c, data + 8, sizeof c, cudaMemcpyDeviceToHost), "a test");
+  cudaFree(data);
+  return widen(c);
+}
+
+void products_of_bf16_add_in_f32() {
+  OA_CHECK(bf16_product<float>() == 257);
+  OA_CHECK(bf16_product<Bf16>() == 256);
+}
 
 // c[2, 2] = a·b through the package's own code: a square matrix taken transposed is no error, but another product.
 void wrong_transposes_give_other_products() {
@@ -232,6 +270,7 @@ void test_cuda_products() {
   run("algorithms of another shape are refused", algorithms_of_another_shape_are_refused);
   run("missing workspace is refused", missing_workspace_is_refused);
   run("other types are refused", other_types_are_refused);
+  run("products of bf16 add in f32", products_of_bf16_add_in_f32);
   run("wrong transposes give other products", wrong_transposes_give_other_products);
   run("products wait for the stream", products_wait_for_the_stream);
 }

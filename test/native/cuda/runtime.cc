@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -54,7 +55,12 @@ thread_local int captures = 0;  // under way in this thread
 thread_local cudaError_t last = cudaSuccess;
 thread_local std::string problem;  // what a Fault said
 
+// With the word `lost=<n>` the nth kernel of the process is the device's last: then every call fails alike.
+std::atomic<uint64_t> kernels_run = 0;
+std::atomic<bool> is_lost = false;
+
 cudaError_t set(cudaError_t error) {
+  if (is_lost) error = cudaErrorUnknown;
   if (error != cudaSuccess) last = error;
   return error;
 }
@@ -191,7 +197,15 @@ cudaError_t drain(cudaStream_t stream) {
     problem = fault.what();
     return set(cudaErrorLaunchFailure);
   }
-  return cudaSuccess;
+  return set(cudaSuccess);
+}
+
+// Throws Fault where the device goes.
+void count_kernel(const char* name) {
+  const uint64_t at = machine_number("lost", 0);
+  if (at == 0 || ++kernels_run < at) return;
+  is_lost = true;
+  throw Fault(std::string("the device was lost in kernel ") + name);
 }
 
 bool is_whole(const char* text, size_t at, size_t length) {
@@ -206,6 +220,7 @@ void enqueue(cudaStream_t stream, Work work) {
 
 void launch(cudaStream_t stream, const char* name, dim3 blocks, dim3 threads, size_t shared_bytes, Work body) {
   enqueue(stream, [=] {
+    count_kernel(name);
     run_grid(name, blocks, threads, shared_bytes, body);
     check_tails(name);
   });
@@ -235,6 +250,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorNotReady: return "cudaErrorNotReady";
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
     case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorUnknown: return "cudaErrorUnknown";
   }
   return "unknown";
 }
@@ -280,7 +296,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : set(cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int device) { return set(device == 0 ? cudaSuccess : cudaErrorInvalidDevice); }
 
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = machine_has("no-driver") ? 0 : machine_has("old-driver") ? kOldDriver : kDriver;
@@ -288,6 +304,7 @@ cudaError_t cudaDriverGetVersion(int* version) {
 }
 
 cudaError_t cudaMalloc(void** data, size_t bytes) {
+  if (is_lost) return set(cudaErrorUnknown);
   if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
   const std::lock_guard lock(mutex);
   const size_t memory = machine_memory();
@@ -305,7 +322,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
 }
 
 cudaError_t cudaFree(void* data) {
-  if (!data) return cudaSuccess;
+  if (!data) return set(cudaSuccess);
   if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
   const std::lock_guard lock(mutex);
   const auto found = allocations.find(data);
@@ -320,6 +337,7 @@ cudaError_t cudaFree(void* data) {
 }
 
 cudaError_t cudaMallocHost(void** data, size_t bytes) {
+  if (is_lost) return set(cudaErrorUnknown);
   *data = std::malloc(bytes ? bytes : 1);
   if (!*data) return set(cudaErrorMemoryAllocation);
   const std::lock_guard lock(mutex);
@@ -345,6 +363,7 @@ bool is_copy(const void* target, const void* source, size_t bytes, cudaMemcpyKin
 }  // namespace
 
 cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind) {
+  if (is_lost) return set(cudaErrorUnknown);
   if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
   if (!is_copy(target, source, bytes, kind)) return set(cudaErrorInvalidValue);
   const Access access;
@@ -353,6 +372,7 @@ cudaError_t cudaMemcpy(void* target, const void* source, size_t bytes, cudaMemcp
 }
 
 cudaError_t cudaMemset(void* target, int byte, size_t bytes) {
+  if (is_lost) return set(cudaErrorUnknown);
   if (captures > 0) return set(cudaErrorStreamCaptureUnsupported);
   if (!is_in(allocations, target, bytes)) return set(cudaErrorInvalidValue);
   const Access access;
@@ -362,6 +382,7 @@ cudaError_t cudaMemset(void* target, int byte, size_t bytes) {
 
 // The real one takes any host memory, and waits where it is not page-locked; a step must not wait.
 cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (is_lost) return set(cudaErrorUnknown);
   if (!is_copy(target, source, bytes, kind)) return set(cudaErrorInvalidValue);
   if (kind == cudaMemcpyHostToDevice && !is_in(host_allocations, source, bytes)) return set(cudaErrorInvalidValue);
   if (kind == cudaMemcpyDeviceToHost && !is_in(host_allocations, target, bytes)) return set(cudaErrorInvalidValue);
@@ -370,12 +391,14 @@ cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cuda
 }
 
 cudaError_t cudaMemsetAsync(void* target, int byte, size_t bytes, cudaStream_t stream) {
+  if (is_lost) return set(cudaErrorUnknown);
   if (!is_in(allocations, target, bytes)) return set(cudaErrorInvalidValue);
   enqueue(stream, [=] { std::memset(target, byte, bytes); });
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  if (is_lost) return set(cudaErrorUnknown);
   *stream = new Stream;
   (*stream)->order = machine_number("order", 0);
   return cudaSuccess;
@@ -387,10 +410,12 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (is_lost) return set(cudaErrorUnknown);
   return stream->capturing ? set(cudaErrorStreamCaptureUnsupported) : drain(stream);
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
+  if (is_lost) return set(cudaErrorUnknown);
   *event = new Event;
   return cudaSuccess;
 }
@@ -401,6 +426,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (is_lost) return set(cudaErrorUnknown);
   event->done = false;
   enqueue(stream, [event] {
     event->at = std::chrono::steady_clock::now();
@@ -410,12 +436,14 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  if (is_lost) return set(cudaErrorUnknown);
   if (!start->done || !end->done) return set(cudaErrorNotReady);
   *milliseconds = std::chrono::duration<float, std::milli>(end->at - start->at).count();
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (is_lost) return set(cudaErrorUnknown);
   if (stream->capturing) return set(cudaErrorStreamCaptureUnsupported);
   stream->capturing = new Graph;
   ++captures;
@@ -431,11 +459,13 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  if (is_lost) return set(cudaErrorUnknown);
   *executable = new Executable{graph->nodes};
   return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (is_lost) return set(cudaErrorUnknown);
   if (stream->capturing) return set(cudaErrorStreamCaptureUnsupported);
   for (const Work& node : executable->nodes) enqueue(stream, node);
   return cudaSuccess;
