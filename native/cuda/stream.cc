@@ -17,6 +17,8 @@ constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 
 Stream::Stream(int device, Precision precision) : device_(device) {
   check(cudaSetDevice(device_), "choosing the GPU");
+  check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device_), "asking the GPU");
+  check(cudaDeviceGetAttribute(&shared_limit_, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_), "asking the GPU");
   try {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream");
     check(cudaMalloc(&workspace_, kWorkspaceBytes), "allocating the workspace of products");

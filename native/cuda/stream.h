@@ -20,6 +20,10 @@ class Stream {
 
   cudaStream_t handle() const { return stream_; }
 
+  // Of this GPU: processors that run blocks, and the most bytes of shared memory that a block may have.
+  int multiprocessors() const { return multiprocessors_; }
+  size_t shared_limit() const { return static_cast<size_t>(shared_limit_); }
+
   // A product by cuBLASLt. A depth of 0 gives zeros.
   void multiply(const Product& product);
 
@@ -39,6 +43,8 @@ class Stream {
   void release();
 
   int device_;
+  int multiprocessors_ = 0;
+  int shared_limit_ = 0;
   cudaStream_t stream_ = nullptr;
   void* workspace_ = nullptr;
   std::unique_ptr<Multiplier> multiplier_;

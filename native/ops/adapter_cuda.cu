@@ -1,7 +1,6 @@
 // Bottleneck adapter with the residual sum and the LayerNorm that follow it, in f32, of matrices S, f32 or bf16, in
-// memory. Forward where is_fused(): one
-// kernel, ops/adapter_forward.cuh. Elsewhere and backward: products by cuBLASLt, and between them kernels that take
-// each element once.
+// memory. Forward as forward_path() says: one kernel on tensor cores, ops/adapter_tensor.cuh; one without them,
+// ops/adapter_forward.cuh; or, as backward, products by cuBLASLt, and between them kernels that take each element once.
 //   forward   a = dropout(x)                                        a thread owns quads; nothing where p = 0
 //             z = a·down_wᵀ                                         product
 //             z += down_b, h = activation(z)                        a thread owns quads
@@ -24,6 +23,7 @@
 
 #include "cuda/activations.cuh"
 #include "ops/adapter_forward.cuh"
+#include "ops/adapter_tensor.cuh"
 #include "ops/layer_norm.cuh"
 
 namespace oa::cuda {
@@ -88,11 +88,23 @@ struct AdapterRows {
   };
 };
 
-// Which forward pass a shape takes. By count, not yet measured: one kernel moves half the bytes of the composition, but
-// reads both weights, 8·M·C bytes, for every 16 rows, and multiplies at a part of the rate of cuBLASLt; at M = 64 the
-// bytes from the second-level cache and the operations come near to what it saves. Must not depend on T: scratch is
-// asked for at capacity.
-bool is_fused(const AdapterCall& ad) { return ad.bottleneck <= kFusedBottleneck && ad.columns <= kFusedColumns; }
+enum class ForwardPath { composed, fused, tensor };
+
+// By count, not yet measured: one kernel moves half the bytes of the composition, but reads both weights for every 16
+// or 32 rows; without tensor cores it also multiplies at a part of the rate of cuBLASLt, and at M = 64 the bytes from
+// the second-level cache and the operations come near to what it saves. Whether it is the composition must depend on
+// widths alone: scratch is asked for at capacity, without a stream.
+bool is_composed(const AdapterCall& ad) { return ad.bottleneck > kFusedBottleneck || ad.columns > kFusedColumns; }
+
+template <class S>
+ForwardPath forward_path(const Call& call, const AdapterCall& ad) {
+  if (is_composed(ad)) return ForwardPath::composed;
+  const bool fits = std::is_same_v<S, Bf16> &&
+                    has_adapter_tensor(ad.columns, ad.bottleneck, call.stream->shared_limit()) &&
+                    has_whole_pieces(ad.bottleneck, {ad.up_w}) &&
+                    has_whole_pieces(ad.columns, {ad.y, ad.xhat, ad.x, ad.residual, ad.down_w});
+  return fits ? ForwardPath::tensor : ForwardPath::fused;
+}
 
 template <class S>
 S* elements_of(Scratch& scratch, int64_t count) {
@@ -105,7 +117,7 @@ struct ForwardScratch {
   static constexpr bool kNarrow = !std::is_same_v<S, float>;
 
   ForwardScratch(const AdapterCall& ad, Scratch& scratch) {
-    if (is_fused(ad)) return;
+    if (!is_composed(ad)) return;
     hidden = elements_of<S>(scratch, ad.rows * ad.bottleneck);
     if (kNarrow || ad.dropout > 0.0f) input = elements_of<S>(scratch, ad.rows * ad.columns);
     if (!kNarrow) return;
@@ -189,6 +201,29 @@ void forward_fused(const Call& call, const AdapterCall& ad) {
   } else {
     adapter_forward<false>(*call.stream, "adapter", forward, whole);
   }
+}
+
+void forward_tensor(const Call& call, const AdapterCall& ad) {
+  AdapterTensorForward forward{};
+  forward.y = as<Bf16>(ad.y);
+  forward.xhat = as<Bf16>(ad.xhat);
+  forward.rstd = ad.rstd;
+  forward.z = as<Bf16>(ad.z);
+  forward.x = ad.x;
+  forward.residual = as<Bf16>(ad.residual);
+  forward.down_w = as<Bf16>(ad.down_w);
+  forward.down_b = ad.down_b;
+  forward.up_w = as<Bf16>(ad.up_w);
+  forward.up_b = ad.up_b;
+  forward.gamma = ad.gamma;
+  forward.beta = ad.beta;
+  forward.rows = ad.rows;
+  forward.columns = static_cast<int>(ad.columns);
+  forward.bottleneck = forward.up_stride = static_cast<int>(ad.bottleneck);
+  forward.activation = ad.activation;
+  forward.epsilon = ad.epsilon;
+  forward.dropout = {ad.dropout, ad.rng, call.scalars};
+  adapter_forward_tensor(*call.stream, "adapter", forward);
 }
 
 // --- backward ---
@@ -337,10 +372,10 @@ void run_adapter(const Call& call) {
   const AdapterCall ad(call);
   with_storage(call[0].dtype, [&](auto stored) {
     using S = decltype(stored);
-    if (is_fused(ad)) {
-      forward_fused<S>(call, ad);
-    } else {
-      forward_composed<S>(call, ad);
+    switch (forward_path<S>(call, ad)) {
+      case ForwardPath::composed: return forward_composed<S>(call, ad);
+      case ForwardPath::fused: return forward_fused<S>(call, ad);
+      case ForwardPath::tensor: return forward_tensor(call, ad);
     }
   });
 }

@@ -23,10 +23,12 @@ void test_session();
 void test_guards();
 // Of the stand-ins in test/native/cuda, in builds that have them.
 void test_cuda_blocks();
+void test_cuda_tensor();
 void test_cuda_runtime();
 void test_cuda_products();
 void test_cuda_guards();
 void test_cuda_attention();
+void test_cuda_adapter_tensor();
 
 }  // namespace oa::selftest
 

@@ -52,10 +52,12 @@ int main() {
   test_guards();
 #ifdef OA_CUDA_STANDIN
   test_cuda_blocks();
+  test_cuda_tensor();
   test_cuda_runtime();
   test_cuda_products();
   test_cuda_guards();
   test_cuda_attention();
+  test_cuda_adapter_tensor();
 #endif
   std::printf("%d passed, %d failed\n", passed, failed);
   return failed > 0 ? 1 : 0;

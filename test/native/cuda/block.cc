@@ -1,6 +1,7 @@
 #include "block.h"
 
 #include <algorithm>
+#include <deque>
 #include <memory>
 #include <random>
 #include <vector>
@@ -12,6 +13,7 @@ namespace {
 
 constexpr int kWarp = 32;
 constexpr size_t kMostBytes = 16;  // of a lane's value in an exchange
+constexpr size_t kCopyBytes = 16;  // of a copy to shared memory
 constexpr unsigned kWholeWarp = 0xffffffffu;
 constexpr int kNobody = -1;
 constexpr int kMany = -2;
@@ -29,13 +31,34 @@ struct Lane {
   int source = 0;
 };
 
+// What lanes do where they meet: all must do the same.
+struct Operation {
+  size_t bytes = 0;        // of the values of an exchange; 0: a barrier, or
+  Together act = nullptr;  // what all do as one,
+  const char* file = "";   // at one place
+  int line = 0;
+
+  bool operator==(const Operation& other) const {
+    return bytes == other.bytes && act == other.act && line == other.line && std::strcmp(file, other.file) == 0;
+  }
+};
+
 struct Warp {
   unsigned mask = 0;  // of the meeting under way; 0: none
   unsigned arrived = 0;
-  size_t bytes = 0;       // of its values; 0: a barrier
+  Operation operation;
   uint32_t barriers = 0;  // of the whole warp so far: they order its accesses, while a shuffle orders nothing
   Lane lanes[kWarp];
 };
+
+// A copy on its way to shared memory.
+struct Copy {
+  size_t offset;  // of its 16 bytes
+  const void* source;
+  size_t bytes;
+  unsigned char seen[16];  // of the source when it was asked for
+};
+using Group = std::vector<Copy>;
 
 struct Thread {
   ThreadState state;
@@ -43,6 +66,8 @@ struct Thread {
   State waiting = State::ready;
   const char* file = nullptr;  // of the barrier it waits at
   int line = 0;
+  Group copies;              // not committed
+  std::deque<Group> groups;  // committed, the oldest first
 };
 
 // Who touched an element of shared memory last, and when. Two threads may meet at an element without a block barrier
@@ -59,7 +84,11 @@ struct Element {
   Touch write;
   Touch read;
   bool written = false;
+  int copied_by = kNobody;  // by a copy under way
 };
+
+// For whom an access is.
+enum class For { thread, warp };
 
 constexpr size_t kElementBytes = 2;  // the smallest type that kernels keep in shared memory
 
@@ -73,9 +102,12 @@ class Block {
   Thread& thread() { return *running_; }
   ThreadState& outside() { return outside_; }
   void meet_block(const char* file, int line);
-  void meet_warp(unsigned mask, const void* own, void* other, int source, size_t bytes);
+  void meet_warp(unsigned mask, const Operation& operation, const Lane& lane);
   void* shared(size_t bytes);
-  void note(const void* at, size_t bytes, bool writes);
+  void note(const void* at, size_t bytes, bool writes, For reader = For::thread);
+  void copy(void* target, const void* source, size_t bytes);
+  void commit();
+  void wait_for_copies(size_t groups_under_way);
   [[noreturn]] void fail(const std::string& what);
 
  private:
@@ -84,7 +116,9 @@ class Block {
   void pass_block_barrier();
   void pass_warp(Warp& warp, int last);
   [[noreturn]] void report_stuck();
-  void check(Element& element, size_t offset, bool writes);
+  void check(Element& element, size_t offset, bool writes, For reader);
+  size_t offset_of(const void* at, size_t bytes);
+  void deliver(const Copy& copy);
   static std::string name(const Thread& thread) { return "thread " + text(thread.state.thread); }
 
   const char* kernel_ = "";
@@ -169,6 +203,12 @@ void Block::resume(int number) {
   if (fibers_[static_cast<size_t>(number)]->resume()) {
     running_->waiting = State::ended;
     ++ended_;
+    const auto is_empty = [](const Group& group) { return group.empty(); };
+    const auto& groups = running_->groups;
+    if (problem_.empty() && !(is_empty(running_->copies) && std::all_of(groups.begin(), groups.end(), is_empty))) {
+      problem_ = std::string("kernel ") + kernel_ + ": " + name(*running_) +
+                 " leaves while copies of it to shared memory are under way";
+    }
   }
   running_ = nullptr;
 }
@@ -222,18 +262,20 @@ void Block::meet_block(const char* file, int line) {
   fibers_[static_cast<size_t>(self.number)]->yield();
 }
 
-void Block::meet_warp(unsigned mask, const void* own, void* other, int source, size_t bytes) {
+void Block::meet_warp(unsigned mask, const Operation& operation, const Lane& brought) {
   Thread& self = thread();
   Warp& warp = warps_[static_cast<size_t>(self.number / kWarp)];
-  const int lane = self.number % kWarp;
+  const int lane = self.number % kWarp, source = brought.source;
   if (!(mask >> lane & 1)) fail("takes part in a warp operation whose mask leaves its lane out");
   if (warp.mask != 0 && warp.mask != mask) fail("names another mask than the lanes that wait in its warp");
-  if (warp.mask != 0 && warp.bytes != bytes) fail("meets lanes of its warp in another operation than its own");
+  if (warp.mask != 0 && !(warp.operation == operation)) {
+    fail("meets lanes of its warp in another operation than its own");
+  }
   if (source >= kWarp || source < 0 || !(mask >> source & 1)) fail("reads the value of a lane outside of the mask");
   warp.mask = mask;
-  warp.bytes = bytes;
+  warp.operation = operation;
   warp.arrived |= 1u << lane;
-  warp.lanes[lane] = {own, other, source};
+  warp.lanes[lane] = brought;
   if (warp.arrived == mask) return pass_warp(warp, self.number);
   self.waiting = State::at_warp_barrier;
   fibers_[static_cast<size_t>(self.number)]->yield();
@@ -242,15 +284,21 @@ void Block::meet_warp(unsigned mask, const void* own, void* other, int source, s
 // The last to arrive hands every lane its value, before any of them goes on.
 void Block::pass_warp(Warp& warp, int last) {
   const int first = last / kWarp * kWarp;
+  const Operation& operation = warp.operation;
+  if (operation.act) {
+    void* lanes[kWarp];
+    for (int i = 0; i < kWarp; ++i) lanes[i] = warp.lanes[i].other;
+    operation.act(lanes);
+  }
   for (int i = 0; i < kWarp; ++i) {
     if (!(warp.mask >> i & 1)) continue;
     const Lane& lane = warp.lanes[i];
-    if (warp.bytes > 0) std::memcpy(lane.other, warp.lanes[lane.source].own, warp.bytes);
+    if (operation.bytes > 0) std::memcpy(lane.other, warp.lanes[lane.source].own, operation.bytes);
     if (first + i == last) continue;
     threads_[static_cast<size_t>(first + i)].waiting = State::ready;
     ready_.push_back(first + i);
   }
-  if (warp.bytes == 0 && warp.mask == kWholeWarp) ++warp.barriers;
+  if (operation == Operation{} && warp.mask == kWholeWarp) ++warp.barriers;
   warp.mask = warp.arrived = 0;
 }
 
@@ -262,13 +310,14 @@ void* Block::shared(size_t bytes) {
   return shared_.get();
 }
 
-void Block::check(Element& element, size_t offset, bool writes) {
+void Block::check(Element& element, size_t offset, bool writes, For reader) {
   const Thread& self = thread();
   const int warp = self.number / kWarp;
   const uint32_t barriers = warps_[static_cast<size_t>(warp)].barriers;
   const auto is_before = [&](const Touch& touch) { return touch.warp == warp && touch.warp_barriers != barriers; };
+  const auto is_own = [&](const Touch& touch) { return reader == For::thread && touch.thread == self.number; };
   const auto meets = [&](const Touch& touch) {
-    return touch.is_recent(barriers_) && touch.thread != self.number && !is_before(touch);
+    return touch.is_recent(barriers_) && !is_own(touch) && !is_before(touch);
   };
   const auto race = [&](const Touch& touch, const char* did) {
     const std::string by =
@@ -276,23 +325,78 @@ void Block::check(Element& element, size_t offset, bool writes) {
     fail(std::string("race in shared memory at byte ") + std::to_string(offset) + ": it " +
          (writes ? "writes" : "reads") + " what " + by + " " + did + " without a barrier between");
   };
+  if (element.copied_by != kNobody) {
+    fail(std::string(writes ? "writes" : "reads") + " shared memory at byte " + std::to_string(offset) +
+         " while a copy to it by " + name(threads_[static_cast<size_t>(element.copied_by)]) +
+         " is under way: it has not waited for it");
+  }
   if (!writes && !element.written) {
     fail("reads shared memory at byte " + std::to_string(offset) + " that no thread has written");
   }
   if (meets(element.write)) race(element.write, "wrote");
   if (writes && meets(element.read)) race(element.read, "read");
   Touch& touch = writes ? element.write : element.read;
-  if (!writes && meets(touch)) {
-    touch = {kMany, touch.warp == warp ? warp : kMany, barriers_, barriers};
+  if (!writes && (meets(touch) || reader == For::warp)) {
+    const bool is_other = meets(touch) && touch.warp != warp;
+    touch = {kMany, is_other ? kMany : warp, barriers_, barriers};
   } else {
     touch = {self.number, warp, barriers_, barriers};
   }
   element.written |= writes;
 }
 
-void Block::note(const void* at, size_t bytes, bool writes) {
+size_t Block::offset_of(const void* at, size_t bytes) {
   const size_t offset = static_cast<size_t>(static_cast<const unsigned char*>(at) - shared_.get());
-  for (size_t i = 0; i < bytes; i += kElementBytes) check(elements_[(offset + i) / kElementBytes], offset + i, writes);
+  if (offset > shared_bytes_ || offset + bytes > shared_bytes_) fail("leaves the block's shared memory");
+  return offset;
+}
+
+void Block::note(const void* at, size_t bytes, bool writes, For reader) {
+  const size_t offset = offset_of(at, bytes);
+  for (size_t i = 0; i < bytes; i += kElementBytes) {
+    check(elements_[(offset + i) / kElementBytes], offset + i, writes, reader);
+  }
+}
+
+void Block::copy(void* target, const void* source, size_t bytes) {
+  const size_t offset = offset_of(target, kCopyBytes);
+  if (bytes > kCopyBytes) fail("copies more than 16 bytes at a time to shared memory");
+  if (offset % kCopyBytes != 0) fail("copies to shared memory that is not aligned to 16 bytes");
+  if (reinterpret_cast<uintptr_t>(source) % kCopyBytes != 0) fail("copies from memory that is not aligned to 16 bytes");
+  note(target, kCopyBytes, true);
+  Copy copy{offset, source, bytes, {}};
+  if (bytes > 0) std::memcpy(copy.seen, source, bytes);
+  for (size_t i = 0; i < kCopyBytes; i += kElementBytes) {
+    elements_[(offset + i) / kElementBytes].copied_by = thread().number;
+  }
+  std::memset(shared_.get() + offset, 0xff, kCopyBytes);
+  thread().copies.push_back(copy);
+}
+
+void Block::commit() {
+  thread().groups.push_back(std::move(thread().copies));
+  thread().copies.clear();
+}
+
+void Block::wait_for_copies(size_t groups_under_way) {
+  auto& groups = thread().groups;
+  for (; groups.size() > groups_under_way; groups.pop_front()) {
+    for (const Copy& copy : groups.front()) deliver(copy);
+  }
+}
+
+// Data come at the latest possible moment, and count as written then.
+void Block::deliver(const Copy& copy) {
+  if (copy.bytes > 0 && std::memcmp(copy.seen, copy.source, copy.bytes) != 0) {
+    fail("copied memory that changed while the copy was under way");
+  }
+  for (size_t i = 0; i < kCopyBytes; i += kElementBytes) {
+    elements_[(copy.offset + i) / kElementBytes].copied_by = kNobody;
+  }
+  unsigned char* const target = shared_.get() + copy.offset;
+  note(target, kCopyBytes, true);
+  std::memset(target, 0, kCopyBytes);
+  if (copy.bytes > 0) std::memcpy(target, copy.source, copy.bytes);
 }
 
 }  // namespace
@@ -327,15 +431,25 @@ void run_grid(const char* kernel, Index3 blocks, Index3 threads, size_t shared_b
 
 void block_barrier(const char* file, int line) { Block::current->meet_block(file, line); }
 void warp_barrier(unsigned mask) {
-  Block::current->meet_warp(mask, nullptr, nullptr, Block::current->thread().number % kWarp, 0);
+  Block::current->meet_warp(mask, {}, {nullptr, nullptr, Block::current->thread().number % kWarp});
+}
+void act_together(Together act, void* lane, const char* file, int line) {
+  Block::current->meet_warp(kWholeWarp, {0, act, file, line}, {nullptr, lane, 0});
 }
 void exchange(unsigned mask, const void* own, void* other, int source, size_t bytes) {
   if (bytes > kMostBytes) fault("exchanges more than 16 bytes in a warp");
-  Block::current->meet_warp(mask, own, other, source, bytes);
+  Block::current->meet_warp(mask, {.bytes = bytes}, {own, other, source});
 }
 void* shared_memory(size_t bytes) { return Block::current->shared(bytes); }
 void note_read(const void* at, size_t bytes) { Block::current->note(at, bytes, false); }
 void note_write(const void* at, size_t bytes) { Block::current->note(at, bytes, true); }
+void note_warp_read(const void* at) {
+  if (reinterpret_cast<uintptr_t>(at) % 16 != 0) fault("reads a row of a matrix that is not aligned to 16 bytes");
+  Block::current->note(at, 16, false, For::warp);
+}
+void copy_async(void* target, const void* source, size_t bytes) { Block::current->copy(target, source, bytes); }
+void commit_copies() { Block::current->commit(); }
+void wait_for_copies(int groups_under_way) { Block::current->wait_for_copies(static_cast<size_t>(groups_under_way)); }
 void fault(const std::string& what) { Block::current->fail(what); }
 
 }  // namespace standin

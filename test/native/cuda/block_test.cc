@@ -3,23 +3,20 @@
 #include "block.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <vector>
 
 #include "../check.h"
-#include "base/error.h"
 #include "cuda/launch.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/shared.cuh"
 #include "cuda/warp.cuh"
+#include "planted.h"
 
 namespace oa::selftest {
 namespace {
 
 using namespace oa::cuda;
-
-constexpr int kCount = 64;  // threads of most blocks: two warps
 
 struct Memory {
   SharedArray<float, kCount> values;
@@ -207,62 +204,7 @@ __global__ void tree_without_barriers(float* y) {
   y[thread()] = values[warp() * kWarp];
 }
 
-// ---- running them ----
-
-struct Planted {
-  const char* name;
-  void (*faulty)(float*);
-  void (*right)(float*);
-  const char* says;
-  const char* or_says = nullptr;  // where the order decides which comes first
-};
-
-// The memory that kernels write and the stream they run on.
-struct Bench {
-  Stream stream{0, Precision::fp32};
-  float* y = nullptr;
-
-  Bench() { cuda::check(cudaMalloc(reinterpret_cast<void**>(&y), kCount * sizeof(float)), "a test"); }
-  ~Bench() { cudaFree(y); }
-
-  // What is said of a kernel, "" where all is well.
-  std::string run(const Grid& grid, void (*kernel)(float*)) {
-    launch(stream, grid, kernel, y);
-    return wait();
-  }
-  std::string wait() {
-    try {
-      stream.wait();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
-  }
-};
-
-constexpr uint64_t kOrders = 6;
-
-bool contains(const std::string& text, const char* part) { return part && text.find(part) != std::string::npos; }
-
-void check_planted(Bench& bench, const Planted& planted) {
-  const Grid grid{planted.name, dim3(1), dim3(kCount), sizeof(Memory)};
-  for (uint64_t order = 0; order < kOrders; ++order) {
-    standin::set_order(order);
-    const std::string said = bench.run(grid, planted.faulty);
-    const bool is_reported = contains(said, planted.says) || contains(said, planted.or_says);
-    OA_CHECK(is_reported && contains(said, planted.name));
-    if (!is_reported) std::printf("  order %d: \"%s\"\n", static_cast<int>(order), said.c_str());
-    const std::string none = bench.run(grid, planted.right);
-    OA_CHECK(none == "");
-    if (!none.empty()) std::printf("  order %d: \"%s\"\n", static_cast<int>(order), none.c_str());
-  }
-  standin::set_order(0);
-}
-
-#define PLANTED(kernel, ...) {#kernel, kernel<true>, kernel<false>, __VA_ARGS__}
-
-constexpr const char* kHangs = "hangs";
-constexpr const char* kRace = "race in shared memory";
+// ---- all of them ----
 
 const Planted kPlanted[] = {
     PLANTED(no_barrier_after_a_write, kRace),
@@ -422,7 +364,7 @@ void good_kernels_pass() {
 void test_cuda_blocks() {
   Bench bench;
   for (const Planted& planted : kPlanted) {
-    run(std::string("planted fault: ") + planted.name, [&] { check_planted(bench, planted); });
+    run(std::string("planted fault: ") + planted.name, [&] { check_planted(bench, planted, sizeof(Memory)); });
   }
   run("launches are checked", launches_are_checked);
   run("orders find what depends on them", orders_find_what_depends_on_them);

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "block.h"
+#include "tensor.h"
 
 #define CUDART_VERSION 13000
 
@@ -75,7 +76,12 @@ enum cudaError_t {
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
-enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75, cudaDevAttrComputeCapabilityMinor = 76 };
+enum cudaDeviceAttr {
+  cudaDevAttrMultiProcessorCount = 16,
+  cudaDevAttrComputeCapabilityMajor = 75,
+  cudaDevAttrComputeCapabilityMinor = 76,
+  cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
+};
 constexpr unsigned cudaStreamNonBlocking = 1;
 
 namespace standin {
@@ -101,6 +107,7 @@ cudaError_t cudaGetLastError();
 
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDriverGetVersion(int* version);
 
@@ -142,8 +149,9 @@ void* open_library(const char* name);
 void* find_symbol(void* library, const char* name);
 
 // What is wrong with this imaginary machine: words of the variable ONNX_ADAPTERS_STANDIN, such as `no-driver`,
-// `old-driver`, `no-gpu`, `old-gpu`, `no-cublaslt`, `old-cublaslt`, `memory=<bytes>`; and `order=<seed>`: streams made
-// from then on run their blocks and threads in random orders (block.h), others at each wait.
+// `old-driver`, `no-gpu`, `old-gpu`, `small-shared` (163 KiB of it for a block, as on sm_80), `no-cublaslt`,
+// `old-cublaslt`, `memory=<bytes>`; and `order=<seed>`: streams made from then on run their blocks and threads in
+// random orders (block.h), others at each wait.
 bool machine_has(const char* word);
 size_t machine_memory();
 

@@ -273,6 +273,19 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+  if (device != 0) return set(cudaErrorInvalidDevice);
+  constexpr int kMultiprocessors = 3;  // few, so that blocks which go on from tile to tile do so in small tests
+  switch (attribute) {
+    case cudaDevAttrMultiProcessorCount: *value = kMultiprocessors; break;
+    case cudaDevAttrComputeCapabilityMajor: *value = machine_has("old-gpu") ? 7 : 8; break;
+    case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (machine_has("small-shared") ? 163 : 227) << 10; break;
+    default: return set(cudaErrorInvalidValue);
+  }
+  return cudaSuccess;
+}
+
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (device != 0) return set(cudaErrorInvalidDevice);
   *properties = {};
