@@ -8,10 +8,7 @@ import { need, runTests, sumOf } from './tally.mjs'
 
 export const recordings = join(buildFolder, 'recordings')
 
-/**
- * `definitions` of CMakeLists.txt, `replay` options of oa_replay, `emulator` in front of the programs; `narrow` where the
- * device can store bf16, as GPUs do.
- */
+/** `definitions` of CMakeLists.txt, `replay` options of oa_replay, `emulator` in front of the programs. */
 const variants = {
   release: {
     definitions: ['-DCMAKE_BUILD_TYPE=Release'],
@@ -30,7 +27,6 @@ const variants = {
   emulated: {
     definitions: ['-DCMAKE_BUILD_TYPE=Release', '-DOA_CUDA=EMULATED', '-DOA_ISAS=scalar', '-DOA_ADDON=ON'],
     replay: ['--device', 'cuda', '--repeat', '2'],
-    narrow: true,
   },
   'emulated-address': {
     definitions: [
@@ -40,7 +36,6 @@ const variants = {
       '-DOA_SANITIZE=address,undefined',
     ],
     replay: ['--device', 'cuda'],
-    narrow: true,
   },
   arm64: {
     definitions: [
@@ -61,7 +56,7 @@ export function programFolder(name) {
 
 /** Builds the programs of one variant and runs them; every case counts. */
 export async function runPrograms(name) {
-  const { definitions, replay, emulator = [], narrow = false } = variants[name]
+  const { definitions, replay, emulator = [] } = variants[name]
   const folder = programFolder(name)
   const quiet = ['-Wno-dev', '--log-level=WARNING']
   const options = ['-DOA_TESTS=ON', '-DOA_ADDON=OFF', ...definitions, ...quiet]
@@ -74,14 +69,8 @@ export async function runPrograms(name) {
     return runTests(command, rest, { count: countCases })
   }
   await run('oa_selftest', [])
-  const recorded = existsSync(recordings) ? readdirSync(recordings) : []
-  const files = recorded.filter((file) => narrow || !isNarrow(file)).map((file) => join(recordings, file))
+  const files = existsSync(recordings) ? readdirSync(recordings).map((file) => join(recordings, file)) : []
   if (files.length > 0) await run('oa_replay', [...replay, ...files])
-}
-
-/** Recorded with its large values in bf16: test/support/record.ts. */
-function isNarrow(file) {
-  return file.endsWith('_bf16.oarc')
 }
 
 export function countCases(text) {

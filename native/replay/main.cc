@@ -1,4 +1,5 @@
 // oa_replay: runs recorded cases without Node, for sanitizers, qemu, callgrind. See native/README.md.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -7,6 +8,7 @@
 #include "base/error.h"
 #include "replay/recording.h"
 #include "replay/replay.h"
+#include "runtime/program.h"
 
 namespace {
 
@@ -67,6 +69,21 @@ Arguments parse(int count, char** values) {
   return arguments;
 }
 
+bool holds_bf16(const oa::RecordedCase& recorded) {
+  const oa::Program program = oa::Program::decode(recorded.program);
+  return std::any_of(program.buffers.begin(), program.buffers.end(),
+                     [](const oa::Buffer& buffer) { return buffer.dtype == oa::DType::bf16; });
+}
+
+// Values in bf16 are for GPUs, in the precision of that name: the device that a case runs on, or null.
+std::shared_ptr<const oa::Device> device_for(const oa::RecordedCase& recorded,
+                                             const std::shared_ptr<const oa::Device>& device) {
+  if (!holds_bf16(recorded)) return device;
+  if (!device->is_remote()) return nullptr;
+  const std::string name(device->name());
+  return name.find('/') == std::string::npos ? oa::find_device(name + "/bfloat16") : device;
+}
+
 class Report {
  public:
   explicit Report(const std::string& file) : file_(file.empty() ? nullptr : std::fopen(file.c_str(), "w")) {
@@ -96,7 +113,9 @@ int main(int count, char** values) {
     Report report(arguments.report);
     for (const std::string& file : arguments.files) {
       for (const oa::RecordedCase& recorded : oa::read_recording(file)) {
-        for (const auto& device : arguments.devices) {
+        for (const auto& chosen : arguments.devices) {
+          const auto device = device_for(recorded, chosen);
+          if (!device) continue;
           const oa::ReplayResult result = oa::replay(recorded, device, arguments.options);
           const std::string& problem = result.problem;
           report.add(recorded.name, device->name(), result);
