@@ -6,7 +6,7 @@ import { ExportError, OptionError } from '../errors.js'
 import { writeAt, writeAtomicWith } from '../formats/atomic.js'
 import { makeFolder } from '../formats/folder.js'
 import { readRange } from '../onnx/bytes.js'
-import { externalLocations } from '../onnx/external.js'
+import { externalFiles } from '../onnx/external.js'
 import { fieldNumber, graphNumber, graphSpec, type FileRecord } from '../onnx/records.js'
 import { type MessageSpec, modelSpec, type OnnxModel, type OnnxTensor, type OnnxValueInfo } from '../onnx/schema.js'
 import { encode, encodeTag, encodeTensorHead, writeContent, type TensorSource } from '../onnx/stream.js'
@@ -190,13 +190,13 @@ async function copyExternal(edit: ModelEdit, output: string, overwrite: boolean)
   const kept = edit.graph.initializer.filter((tensor) => !edit.isForsaken(tensor, reads))
   const model: OnnxModel = { ...edit.model, graph: { ...edit.graph, initializer: kept } }
   const [from, to] = [dirname(resolve(edit.records.file)), dirname(resolve(output))]
-  const locations = externalLocations(model)
+  const files = await externalFiles(model, edit.records.file)
   if ((await realpath(from)) === (await realpath(to))) return []
-  if (!overwrite) for (const location of locations) await checkOutput(join(to, location), 'file', false)
-  for (const location of locations) {
+  if (!overwrite) for (const { location } of files) await checkOutput(join(to, location), 'file', false)
+  for (const { location, real } of files) {
     const target = join(to, location)
     await makeFolder(dirname(target))
-    const source = await open(join(from, location), 'r')
+    const source = await open(real, 'r')
     try {
       const { size } = await source.stat()
       await writeAtomicWith(target, async (handle) => void (await copyRange(handle, source, 0, size, 0)))
@@ -204,5 +204,5 @@ async function copyExternal(edit: ModelEdit, output: string, overwrite: boolean)
       await source.close()
     }
   }
-  return locations.map((location) => join(dirname(output), location))
+  return files.map(({ location }) => join(dirname(output), location))
 }
