@@ -7,13 +7,21 @@ export interface ChildFailure {
   readonly reason: string
 }
 
+/** Ten minutes: far more than a large model takes on a slow machine, but not for ever. */
+const longest = 600_000
+
 /**
  * Asks a program that uses ONNX Runtime one question, in a process of its own: a fault of that library, or its threads,
  * then cannot touch ours.
  * @param script a module that answers one message with one message
+ * @param limit in milliseconds; a process that takes longer is ended
  */
-export function askChild<Answer>(script: URL, request: object): Promise<Answer | ChildFailure> {
-  return new Promise((finish) => {
+export function askChild<Answer>(
+  script: URL,
+  request: object,
+  limit: number = longest,
+): Promise<Answer | ChildFailure> {
+  return new Promise((settle) => {
     // `advanced` carries typed arrays as they are. What the library prints goes nowhere.
     const child = fork(fileURLToPath(script), [], {
       serialization: 'advanced',
@@ -22,6 +30,14 @@ export function askChild<Answer>(script: URL, request: object): Promise<Answer |
       // The library would report its use to its makers, and leave a session file in the working folder.
       env: { ...process.env, ORT_DISABLE_TELEMETRY: '1' },
     })
+    const timer = setTimeout(() => {
+      finish({ kind: 'failed', reason: `the process gave no answer in ${limit / 1000} seconds and was ended` })
+      child.kill('SIGKILL')
+    }, limit)
+    const finish = (answer: Answer | ChildFailure) => {
+      clearTimeout(timer)
+      settle(answer)
+    }
     child.once('message', (message) => finish(message as Answer))
     child.once('error', (error) => finish({ kind: 'failed', reason: error.message }))
     child.once('exit', (code, signal) => {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { readLocations } from '../onnx/read.js'
+import { externalFiles } from '../onnx/external.js'
+import { decodeModel } from '../onnx/read.js'
 
 /** sha256 over files, one after the other, in hexadecimal; of files that were read already, their bytes may be given. */
 export async function hashFiles(files: readonly (string | Uint8Array)[]): Promise<string> {
@@ -17,7 +17,7 @@ export async function hashFiles(files: readonly (string | Uint8Array)[]): Promis
 /** sha256 over a model and the files that hold its tensors: what a run names its backbone by. */
 export async function hashModel(file: string): Promise<string> {
   const bytes = await readFile(file)
-  const external = await readLocations(file, bytes)
+  const external = await externalFiles(decodeModel(bytes, file), file)
   // Files with tensors may be large: they are hashed as they are read, never held.
-  return hashFiles([bytes, ...external.map((location) => join(dirname(file), location))])
+  return hashFiles([bytes, ...external.map(({ path }) => path)])
 }

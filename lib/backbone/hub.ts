@@ -114,8 +114,6 @@ async function bringModel(
   const target = await bring(path)
   for (const location of await readLocations(target)) {
     const beside = posix.join(posix.dirname(path), location)
-    // What leads out of the folder is refused by the reader; here it is just not asked for.
-    if (posix.isAbsolute(location) || location.split('/').includes('..')) continue
     if (!source.has(beside)) {
       throw new BackboneError(
         'ERR_BACKBONE_NO_MODEL',

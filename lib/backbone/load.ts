@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path'
 import { Tokenizer } from '../data/tokenize.js'
 import { DataError } from '../errors.js'
 import { importEncoder, type ImportedEncoder } from '../onnx/import.js'
-import { externalLocations } from '../onnx/external.js'
+import { externalFiles } from '../onnx/external.js'
 import { readModel, readModelFile } from '../onnx/read.js'
 import { readRecords } from '../onnx/records.js'
 import { checkKeys, wrongOption } from '../options.js'
@@ -54,7 +54,7 @@ export async function loadBackbone(path: string, options: LoadBackboneOptions = 
 export async function loadStructure(path: string): Promise<Backbone> {
   const files = await locateBackbone(path, {})
   const { model: sparse } = await readRecords(files.model)
-  const external = externalLocations(sparse).map((location) => join(dirname(files.model), location))
+  const external = (await externalFiles(sparse, files.model)).map(({ path }) => path)
   // Tensors in other files are looked at too: those are read as ever.
   const model = external.length > 0 ? await readModel(files.model) : sparse
   const imported = importEncoder(model, false)

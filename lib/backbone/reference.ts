@@ -2,9 +2,9 @@
 
 import { link, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { makeFolder } from '../formats/folder.js'
-import { externalLocations } from '../onnx/external.js'
+import { externalFiles } from '../onnx/external.js'
 import { decodeModel } from '../onnx/read.js'
 import type { OnnxModel } from '../onnx/schema.js'
 import { encodeModel } from '../onnx/write.js'
@@ -38,7 +38,7 @@ export async function referenceHidden(
   const folder = await mkdtemp(join(tmpdir(), 'onnx-adapters-'))
   try {
     model.graph!.output.push({ name: value })
-    await linkExternalData(model, dirname(file), folder)
+    await linkExternalData(model, file, folder)
     const copy = join(folder, 'model.onnx')
     await writeFile(copy, encodeModel(model))
     return await ask({ ...rest, model: copy })
@@ -48,12 +48,11 @@ export async function referenceHidden(
 }
 
 /** Puts the files with the model's tensors beside the copy: hard links, because ONNX Runtime may refuse others. */
-async function linkExternalData(model: OnnxModel, from: string, to: string): Promise<void> {
-  for (const location of externalLocations(model)) {
-    const source = resolve(from, location)
+async function linkExternalData(model: OnnxModel, file: string, to: string): Promise<void> {
+  for (const { location, real } of await externalFiles(model, file)) {
     const target = join(to, location)
     await makeFolder(dirname(target))
-    await link(source, target).catch(() => symlink(source, target))
+    await link(real, target).catch(() => symlink(real, target))
   }
 }
 

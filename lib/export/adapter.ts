@@ -61,11 +61,12 @@ function addAnew(
   { product, bias, skip, sum }: SubLayerAnchor,
   adapt: (entry: Entry, dense: string, bias?: string) => string,
 ): number {
-  const entry = makers(edit, sum, 'Add')[0]
   const [dense, other] = [product[0], skip[0]]
-  if (!entry || !dense || !other || dense.rank !== other.rank) return 0
-  edit.change(entry, { opType: 'Add', input: [adapt(entry, dense.name, bias?.[0]?.name), other.name] })
-  return 1
+  if (!dense || !other || dense.rank !== other.rank) return 0
+  const entries = makers(edit, sum, 'Add')
+  for (const entry of entries)
+    edit.change(entry, { opType: 'Add', input: [adapt(entry, dense.name, bias?.[0]?.name), other.name] })
+  return entries.length
 }
 
 /** Nodes of the file that make one of the values. */

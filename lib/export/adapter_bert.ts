@@ -2,7 +2,7 @@ import { ExportError } from '../errors.js'
 import { toAdapterBert } from '../formats/adapter_bert.js'
 import { writeSafetensors } from '../formats/safetensors.js'
 import { prepareOutput } from './output.js'
-import { scaledHead } from './scaled_head.js'
+import { readyTensors } from './ready.js'
 import type { ExportTarget } from './target.js'
 
 /** A safetensors file with names and layout of google-research/adapter-bert. */
@@ -32,10 +32,8 @@ export const adapterBert: ExportTarget = {
     ]
     const wrong = checks.find(([fits]) => !fits)
     if (wrong) throw new ExportError('ERR_EXPORT_UNSUPPORTED', `"${name}": ${wrong[1]}`, { run: name })
-    const { weight, bias } = scaledHead(run!)
-    const tensors = new Map([...run!.tensors, ['head.weight', weight], ['head.bias', bias]] as const)
     await prepareOutput(output, 'file')
-    await writeSafetensors(output, toAdapterBert(tensors, backbone.config.layers))
+    await writeSafetensors(output, toAdapterBert(readyTensors(run!), backbone.config.layers))
     return { files: [output], warnings: [] }
   },
 }

@@ -1,3 +1,4 @@
+import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AdapterActivation } from '../adapters/houlsby.js'
 import { ExportError } from '../errors.js'
@@ -12,8 +13,8 @@ import { writeTorchFile } from '../formats/torch_file.js'
 import type { Pool } from '../heads/define.js'
 import { readModelType } from './backbone_config.js'
 import { encodeExtras } from './extras.js'
-import { prepareOutput } from './output.js'
-import { scaledHead } from './scaled_head.js'
+import { prepareOutput, removeOld } from './output.js'
+import { readyTensors } from './ready.js'
 import type { ExportedRun, ExportReport, ExportTarget } from './target.js'
 
 /** A second folder in the first one, for models that keep their LayerNorms. */
@@ -33,6 +34,10 @@ export const adapterhub: ExportTarget = {
   async write([run], { output }): Promise<ExportReport> {
     const written = describe(run!)
     const hasNorms = [...run!.tensors.keys()].some((name) => name.includes('layer_norm.'))
+    const bare = join(output, withoutNorms)
+    for (const folder of [bare, output]) await removeOld(folder, Object.values(hubFiles))
+    // What else is in it is somebody's.
+    await rmdir(bare).catch(() => {})
     const files = await writeFolder(output, run!, written, true)
     if (!hasNorms) return { files, warnings: [] }
     files.push(...(await writeFolder(join(output, withoutNorms), run!, written, false)))
@@ -115,7 +120,8 @@ async function writeFolder(
   const { kind, outputs } = task
   const head = encodeHeadConfig({ ...model, name, kind, outputs, labels, usePooler: pool === 'pooler' })
   await put(hubFiles.headConfig, (path) => writeAtomic(path, head))
-  const { weight, bias } = scaledHead(run)
+  const ready = readyTensors(run)
+  const [weight, bias] = [ready.get('head.weight')!, ready.get('head.bias')!]
   await putTensors(hubFiles.headWeights, hubFiles.safeHeadWeights, toHubHead(weight, bias, name))
   await put(hubFiles.extras, (path) => writeAtomic(path, encodeExtras(run)))
   return files

@@ -29,7 +29,9 @@ export class ModelEdit {
   readonly metadata = new Map<string, string>()
   /** Version of the ai.onnx operators. */
   readonly opset: number
-  readonly #names: Set<string>
+  /** Of values, and of nodes: a name that is new is in neither. */
+  readonly #values: Set<string>
+  readonly #nodes: Set<string>
   readonly #makers = new Map<string, Entry>()
   readonly #replaced = new Set<string>()
   /** Initializers that nodes of the file read. */
@@ -44,7 +46,9 @@ export class ModelEdit {
       : model.graph!.node.map((node, i) => ({ node, record: nodeRecords[i]!, ahead: [], behind: [] }))
     for (const entry of this.entries) for (const output of entry.node.output) this.#makers.set(output, entry)
     this.opset = Number(model.opsetImport.find(({ domain }) => !domain || domain === 'ai.onnx')?.version ?? 0)
-    this.#names = namesOf(model)
+    const { values, nodes } = namesOf(model)
+    this.#values = values
+    this.#nodes = nodes
     this.#usedBefore = new Set(this.entries.flatMap(({ node }) => readsOf(node)))
   }
 
@@ -67,14 +71,14 @@ export class ModelEdit {
   }
 
   has(name: string): boolean {
-    return this.#names.has(name)
+    return this.#values.has(name) || this.#nodes.has(name)
   }
 
   /** A name that nothing else has: the one that is wanted, or one like it. */
   fresh(wanted: string): string {
     let name = wanted
-    for (let i = 1; this.#names.has(name); i++) name = `${wanted}_${i}`
-    this.#names.add(name)
+    for (let i = 1; this.has(name); i++) name = `${wanted}_${i}`
+    this.#values.add(name)
     return name
   }
 
@@ -85,7 +89,10 @@ export class ModelEdit {
 
   /** Makes a name free for an output, by calling the file's own value of it something else. */
   free(name: string): void {
-    if (!this.#names.has(name)) return
+    if (!this.#values.has(name)) {
+      this.#values.add(name)
+      return
+    }
     if (!this.#makers.has(name)) {
       const message = `The model has an input or a tensor called "${name}", which is what its output would be called.`
       throw new OnnxImportError('ERR_ONNX_UNSUPPORTED', message, { node: name, expected: 'another name' })
@@ -129,6 +136,11 @@ export class ModelEdit {
     return { nodes: all.filter((each) => live.has(each)), reads: wanted }
   }
 
+  /** True for a tensor of the file that another one has taken the place of. */
+  isReplaced(name: string): boolean {
+    return this.#replaced.has(name)
+  }
+
   /** Initializers that lost their last reader, or are others now. */
   isForsaken(tensor: OnnxTensor, reads: ReadonlySet<string>): boolean {
     const name = tensor.name ?? ''
@@ -146,17 +158,19 @@ function readsOf(node: OnnxNode): string[] {
   return [...node.input.filter((name) => name !== ''), ...inner]
 }
 
-function namesOf(model: OnnxModel): Set<string> {
+function namesOf(model: OnnxModel): { values: Set<string>; nodes: Set<string> } {
   const { input, initializer, output, node } = model.graph!
+  const values = new Set<string>()
   const names = new Set<string>()
-  for (const { name } of [...input, ...initializer, ...output]) names.add(name ?? '')
+  for (const { name } of [...input, ...initializer, ...output]) values.add(name ?? '')
   const visit = (nodes: readonly OnnxNode[]) => {
     for (const each of nodes) {
-      for (const name of [...each.input, ...each.output, each.name ?? '']) names.add(name)
+      names.add(each.name ?? '')
+      for (const value of [...each.input, ...each.output]) values.add(value)
       for (const { g } of each.attribute) if (g) visit(g.node)
     }
   }
   visit(inlineFunctions(model))
   visit(node)
-  return names
+  return { values, nodes: names }
 }

@@ -10,7 +10,7 @@ import { packTensors } from '../train/tensors.js'
 import { resolveTrainerOptions } from '../train/trainer_options.js'
 import { engineOf } from './engine.js'
 import { resolveExportOptions, type ExportOptions } from './options.js'
-import { checkOutput } from './output.js'
+import { checkOutput, refuseBackboneFolder } from './output.js'
 import type { ExportedRun, ExportReport, ExportTarget } from './target.js'
 
 export interface ExportResult extends ExportReport {
@@ -36,6 +36,7 @@ export async function exportRun(runs: string | readonly string[], options: Expor
     opened.push(run)
   }
   refuseTwins(opened)
+  if (target.form === 'folder') await refuseBackboneFolder(output, opened[0]!.backbone.file)
   const report = await target.write(opened, { output, overwrite, verify, mixed })
   return { to: target.name, output, ...report }
 }

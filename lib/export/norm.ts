@@ -69,21 +69,22 @@ function makeAnew(
   source: ParameterSource,
   type: number,
 ): number {
-  const entry = makers(edit, output, 'Add')[0]
   const [from] = x
-  const result = entry?.node.output[0]
-  if (!entry || !from || result === undefined) return 0
-  const make = new NodeMaker(edit, entry.ahead, name)
-  const values = make.cast(from.name, from.type ?? type, DataType.float)
-  const centred = make.add('Sub', [values, make.reduceMean(values, -1, true)])
-  const variance = make.reduceMean(make.add('Mul', [centred, centred]), -1, true)
-  const deviation = make.add('Sqrt', [make.add('Add', [variance, make.scalar(epsilon)])])
-  const normal = make.add('Div', [centred, deviation])
-  const scaled = make.add('Mul', [normal, source.vector(make, `${name}.weight`)])
-  const shifted = make.add('Add', [scaled, source.vector(make, `${name}.bias`)])
-  if (type === DataType.float) edit.change(entry, { opType: 'Identity', input: [shifted] })
-  else edit.change(entry, castNode(shifted, type))
-  return 1
+  if (!from) return 0
+  const entries = makers(edit, output, 'Add')
+  for (const entry of entries) {
+    const make = new NodeMaker(edit, entry.ahead, name)
+    const values = make.cast(from.name, from.type ?? type, DataType.float)
+    const centred = make.add('Sub', [values, make.reduceMean(values, -1, true)])
+    const variance = make.reduceMean(make.add('Mul', [centred, centred]), -1, true)
+    const deviation = make.add('Sqrt', [make.add('Add', [variance, make.scalar(epsilon)])])
+    const normal = make.add('Div', [centred, deviation])
+    const scaled = make.add('Mul', [normal, source.vector(make, `${name}.weight`)])
+    const shifted = make.add('Add', [scaled, source.vector(make, `${name}.bias`)])
+    if (type === DataType.float) edit.change(entry, { opType: 'Identity', input: [shifted] })
+    else edit.change(entry, castNode(shifted, type))
+  }
+  return entries.length
 }
 
 function castNode(input: string, to: number): Partial<OnnxNode> {

@@ -6,7 +6,7 @@ import { exportTargetNames, exportTargets } from './index.js'
 import type { ExportTarget } from './target.js'
 
 /** Options of `exportRun()`. */
-export interface ExportOptions extends OpenRunOptions {
+export interface ExportOptions extends Omit<OpenRunOptions, 'precision'> {
   /** Where it goes: `onnx`, `onnx-inputs`, `onnx-adapter`, `transformers.js`, ... */
   readonly to: string
   /** The file, or the folder for targets of several files. */

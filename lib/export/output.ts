@@ -1,7 +1,8 @@
 /** Whether an export may write where it shall: looked at before any work. */
 
-import { readdir, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readdir, realpath, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { resolveBackbone } from '../backbone/resolve.js'
 import { OptionError } from '../errors.js'
 import { writeError } from '../formats/atomic.js'
 import { makeFolder } from '../formats/folder.js'
@@ -36,4 +37,32 @@ export async function prepareOutput(output: string, form: 'file' | 'folder'): Pr
   await makeFolder(folder).catch((cause: unknown) => {
     throw writeError(folder, cause)
   })
+}
+
+/**
+ * A folder that is written must not be that of the backbone, whose files would be replaced.
+ * @param model file of the backbone
+ * @throws OptionError ERR_OPTION
+ */
+export async function refuseBackboneFolder(output: string, model: string): Promise<void> {
+  const files = await resolveBackbone(model)
+  for (const place of [output, join(output, 'onnx')]) {
+    const here = await realpath(place).catch(() => undefined)
+    if (here === undefined) continue
+    for (const file of [files.model, files.tokenizer, files.config]) {
+      if (file === undefined || (await realpath(dirname(file))) !== here) continue
+      const message = `option "output": ${output} is the folder of the backbone, which has ${file}: choose another folder`
+      throw new OptionError('ERR_OPTION', message, { option: 'output', got: output, expected: 'another folder' })
+    }
+  }
+}
+
+/** Removes what an export of another run may have left. @param names in the folder */
+export async function removeOld(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const file = join(folder, name)
+    await rm(file, { force: true }).catch((cause: unknown) => {
+      throw writeError(file, cause)
+    })
+  }
 }

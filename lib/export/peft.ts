@@ -7,7 +7,7 @@ import { encodePeftConfig, peftFiles, toPeft } from '../formats/peft.js'
 import { writeSafetensors } from '../formats/safetensors.js'
 import { encodeExtras } from './extras.js'
 import { prepareOutput } from './output.js'
-import { scaledHead } from './scaled_head.js'
+import { readyTensors } from './ready.js'
 import type { ExportTarget } from './target.js'
 
 /** A folder that PeftModel.from_pretrained loads: LayerNorms and head. */
@@ -18,7 +18,7 @@ export const peft: ExportTarget = {
   several: false,
   needsHead: true,
   async write([run], { output }) {
-    const { name, record, backbone, tensors } = run!
+    const { name, record, backbone } = run!
     const { adapter, head, trainable } = record.options
     const { kind } = record.task
     const { architecture, layers } = backbone.config
@@ -34,13 +34,11 @@ export const peft: ExportTarget = {
     ]
     const wrong = checks.find(([fits]) => !fits)
     if (wrong) throw new ExportError('ERR_EXPORT_UNSUPPORTED', `"${name}": ${wrong[1]}`, { run: name })
-    const { weight, bias } = scaledHead(run!)
-    const all = new Map([...tensors, ['head.weight', weight], ['head.bias', bias]] as const)
     await prepareOutput(output, 'folder')
     const files = [peftFiles.config, peftFiles.weights, hubFiles.extras].map((file) => join(output, file))
     const [config, weights, extras] = files as [string, string, string]
     await writeAtomic(config, encodePeftConfig(kind, family!, backbone.name))
-    await writeSafetensors(weights, toPeft(all, kind, family!, layers), { format: 'pt' })
+    await writeSafetensors(weights, toPeft(readyTensors(run!), kind, family!, layers), { format: 'pt' })
     await writeAtomic(extras, encodeExtras(run!))
     return { files, warnings: [] }
   },

@@ -8,7 +8,7 @@ import type { TaskKind } from '../kinds.js'
 import type { Architecture, EncoderConfig } from '../onnx/import.js'
 import type { Warning } from '../train/progress.js'
 import { writeOnnx } from './onnx.js'
-import { prepareOutput } from './output.js'
+import { prepareOutput, removeOld } from './output.js'
 import { labelsOf } from './ready.js'
 import type { ExportedRun, ExportPlace, ExportReport, ExportTarget } from './target.js'
 
@@ -35,8 +35,11 @@ async function writeFolder(run: ExportedRun, place: ExportPlace): Promise<Export
   await prepareOutput(place.output, 'folder')
   // The model first: it is what may be refused.
   const model = await writeOnnx(run, { ...place, output: join(place.output, 'onnx', 'model.onnx') })
+  const known = ['config.json', 'tokenizer_config.json', ...tokenizerFiles]
+  await removeOld(place.output, known)
   const copied = await copyTokenizer(dirname(tokenizer), place.output, run)
   const data = model.files.slice(1).map((file) => basename(file))
+  if (!data.includes('model.onnx_data')) await removeOld(join(place.output, 'onnx'), ['model.onnx_data'])
   const content = makeConfig(run, await readConfig(config), data)
   const described = join(place.output, 'config.json')
   await writeAtomic(described, json(content))

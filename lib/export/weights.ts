@@ -18,9 +18,11 @@ type Part = readonly [name: string, anchor: WeightAnchor]
 
 /**
  * Exchanges the tensors of trained weights, each in the file's own layout and element type.
- * @throws ExportError ERR_EXPORT_UNSUPPORTED where layers that were trained apart share a tensor of the file
+ * @throws ExportError ERR_EXPORT_UNSUPPORTED where layers that were trained apart share a tensor of the file, and for a
+ * trained weight that has no place in it
  */
 export function spliceWeights(edit: ModelEdit, { weights }: EncoderAnchors, tensors: Tensors): void {
+  for (const name of tensors.keys()) if (isBackboneWeight(name) && !weights.has(name)) throw homeless(name)
   const groups = new Map<string, Part[]>()
   for (const [name, anchor] of weights) {
     if (!isBackboneWeight(name)) continue
@@ -36,6 +38,14 @@ export function spliceWeights(edit: ModelEdit, { weights }: EncoderAnchors, tens
     if (trained.length !== parts.length || rows !== (cut?.of ?? shape[0])) throw shared(tensor, parts)
     edit.replaceTensor(joined(tensorOf(edit, tensor), tensor, trained, tensors, rows))
   }
+}
+
+function homeless(name: string): ExportError {
+  return new ExportError(
+    'ERR_EXPORT_UNSUPPORTED',
+    `the run has trained "${name}", for which the model file has no tensor`,
+    { tensor: name, expected: 'a tensor of the file for each trained weight' },
+  )
 }
 
 function shared(tensor: string, parts: readonly Part[]): ExportError {

@@ -1,18 +1,15 @@
 /** Writes an edited model: copies of records of the old file, and new ones. */
 
 import { open, realpath, type FileHandle } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ExportError, OptionError } from '../errors.js'
 import { writeAt, writeAtomicWith } from '../formats/atomic.js'
-import { makeFolder } from '../formats/folder.js'
-import { readRange } from '../onnx/bytes.js'
-import { externalLocations } from '../onnx/external.js'
 import { fieldNumber, graphNumber, graphSpec, type FileRecord } from '../onnx/records.js'
-import { type MessageSpec, modelSpec, type OnnxModel, type OnnxTensor, type OnnxValueInfo } from '../onnx/schema.js'
+import { type MessageSpec, modelSpec, type OnnxTensor, type OnnxValueInfo } from '../onnx/schema.js'
 import { encode, encodeTag, encodeTensorHead, writeContent, type TensorSource } from '../onnx/stream.js'
 import { maxBytes } from '../onnx/write.js'
+import { copyRange, findExternal, withStage, writeBeside } from './data_files.js'
 import { nodeOf, type ModelEdit } from './edit.js'
-import { checkOutput } from './output.js'
 import type { ExportPlace } from './target.js'
 
 /** Something that the new file consists of: a stretch of the old one, bytes, or a tensor. */
@@ -50,14 +47,16 @@ export async function writeEdited(
     const message = `${output}: the model would have ${total} bytes, and one file can have 2 GiB: use a backbone with external data`
     throw new ExportError('ERR_EXPORT_UNSUPPORTED', message, { file: output, bytes: total, expected: maxBytes })
   }
-  const beside = await copyExternal(edit, output, overwrite)
+  const beside = await findExternal(edit, output, overwrite)
   const source = await open(file, 'r')
+  const write = (handle: FileHandle) => writePieces(handle, source, merge(pieces))
   try {
-    await writeAtomicWith(output, (handle) => writePieces(handle, source, merge(pieces)), check)
+    if (beside.length === 0) await writeAtomicWith(output, write, check)
+    else await withStage(output, (stage) => writeBeside(stage, beside, output, write, check))
   } finally {
     await source.close()
   }
-  return [output, ...beside]
+  return [output, ...beside.map(({ location }) => join(dirname(output), location))]
 }
 
 /** The backbone stays as it is, whatever may be replaced. @throws OptionError ERR_OPTION */
@@ -96,7 +95,14 @@ function graphPieces(edit: ModelEdit): Piece[] {
   const gone = new Set(edit.graph.node.flatMap(({ output }) => output))
   for (const each of nodes) for (const output of nodeOf(each).output) gone.delete(output)
   for (const { name } of edit.outputs) gone.add(name ?? '')
+  const forsaken = edit.graph.initializer.filter((tensor) => edit.isForsaken(tensor, reads))
+  // Files may list their initializers as inputs too; without its initializer such an input would have to be fed.
+  const unfed = new Set(
+    forsaken.map(({ name }) => name ?? '').filter((name) => !edit.isReplaced(name) || !reads.has(name)),
+  )
+  const listed = new Set(edit.graph.input.map(({ name }) => name ?? ''))
   const isKept = ({ field, message }: FileRecord) => {
+    if (field === fieldNumber('input')) return !unfed.has((message as OnnxValueInfo).name ?? '')
     if (field === fieldNumber('initializer')) return !edit.isForsaken(message as OnnxTensor, reads)
     if (field === fieldNumber('valueInfo')) return !gone.has((message as OnnxValueInfo).name ?? '')
     return true
@@ -112,7 +118,8 @@ function graphPieces(edit: ModelEdit): Piece[] {
   for (const tensor of tensors) {
     pieces.push({ kind: 'tensor', head: encodeTensorHead(tensor), tensor })
     // Before IR version 4 every initializer is an input too.
-    if (Number(edit.model.irVersion ?? 4) < 4) pieces.push(record(graphSpec, 'input', tensorInfo(tensor)))
+    if (Number(edit.model.irVersion ?? 4) < 4 && !listed.has(tensor.name))
+      pieces.push(record(graphSpec, 'input', tensorInfo(tensor)))
   }
   return pieces
 }
@@ -152,8 +159,6 @@ function merge(pieces: readonly Piece[]): Piece[] {
   return merged
 }
 
-const chunk = 2 ** 20
-
 async function writePieces(handle: FileHandle, source: FileHandle, pieces: readonly Piece[]): Promise<void> {
   let at = 0
   for (const piece of pieces) {
@@ -166,43 +171,4 @@ async function writePieces(handle: FileHandle, source: FileHandle, pieces: reado
       at = await writeContent(handle, piece.tensor, at + piece.head.length)
     }
   }
-}
-
-async function copyRange(
-  handle: FileHandle,
-  source: FileHandle,
-  start: number,
-  end: number,
-  to: number,
-): Promise<number> {
-  for (let done = start; done < end;) {
-    const bytes = await readRange(source, done, Math.min(chunk, end - done))
-    if (bytes.length === 0) throw new Error('the model file became shorter while it was read')
-    await writeAt(handle, bytes, to + done - start)
-    done += bytes.length
-  }
-  return to + end - start
-}
-
-/** Data files that the new model still names lie beside it under the same names. */
-async function copyExternal(edit: ModelEdit, output: string, overwrite: boolean): Promise<string[]> {
-  const { reads } = edit.liveNodes()
-  const kept = edit.graph.initializer.filter((tensor) => !edit.isForsaken(tensor, reads))
-  const model: OnnxModel = { ...edit.model, graph: { ...edit.graph, initializer: kept } }
-  const [from, to] = [dirname(resolve(edit.records.file)), dirname(resolve(output))]
-  const locations = externalLocations(model)
-  if ((await realpath(from)) === (await realpath(to))) return []
-  if (!overwrite) for (const location of locations) await checkOutput(join(to, location), 'file', false)
-  for (const location of locations) {
-    const target = join(to, location)
-    await makeFolder(dirname(target))
-    const source = await open(join(from, location), 'r')
-    try {
-      const { size } = await source.stat()
-      await writeAtomicWith(target, async (handle) => void (await copyRange(handle, source, 0, size, 0)))
-    } finally {
-      await source.close()
-    }
-  }
-  return locations.map((location) => join(dirname(output), location))
 }

@@ -1,6 +1,6 @@
-import { open, realpath } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { isAbsolute, relative, resolve, sep } from 'node:path'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { OnnxImportError } from '../errors.js'
 import { readRange } from './bytes.js'
 import type { ParseOptions } from './read.js'
@@ -28,17 +28,7 @@ async function loadTensor(
   options: ParseOptions,
   files: Map<string, { handle: FileHandle; size: number }>,
 ): Promise<void> {
-  const entries = new Map(tensor.externalData.map((entry) => [entry.key, entry.value ?? '']))
-  const location = entries.get('location') ?? ''
-  const fail = (reason: string, expected: string, cause?: unknown) => {
-    const message = `Tensor "${tensor.name ?? ''}" has its data in "${location}", but ${reason}. Expected ${expected}.`
-    return new OnnxImportError(
-      'ERR_ONNX_EXTERNAL',
-      message,
-      { tensor: tensor.name, file: location, expected },
-      { cause },
-    )
-  }
+  const { entries, location, fail } = placeOf(tensor)
   const needed = byteLength(tensor)
   const offset = wholeNumber(entries.get('offset') ?? '0')
   const length = wholeNumber(entries.get('length') ?? String(needed))
@@ -48,7 +38,9 @@ async function loadTensor(
     throw fail(`${length} bytes are given`, `${needed} bytes for its shape [${tensor.dims.join(', ')}]`)
   let file = files.get(location)
   if (!file) {
-    file = await openInside(location, options, fail)
+    if (options.directory === undefined)
+      throw fail('the model was given as bytes, without a folder', 'a model file on disk')
+    file = await openFile(await realInside(location, options.directory, options.realDirectories ?? [], fail), fail)
     files.set(location, file)
   }
   if (offset + length > file.size)
@@ -70,31 +62,67 @@ function wholeNumber(text: string): number | undefined {
 
 type Fail = (reason: string, expected: string, cause?: unknown) => OnnxImportError
 
-async function openInside(
+/**
+ * Where the data of a tensor lies, as its file says: everyone who follows it must read the same.
+ * @throws OnnxImportError ERR_ONNX_EXTERNAL where it says so twice
+ */
+function placeOf(tensor: OnnxTensor): { entries: ReadonlyMap<string, string>; location: string; fail: Fail } {
+  const entries = new Map<string, string>()
+  const fail: Fail = (reason, expected, cause) => {
+    const location = entries.get('location') ?? ''
+    const message = `Tensor "${tensor.name ?? ''}" has its data in "${location}", but ${reason}. Expected ${expected}.`
+    return new OnnxImportError(
+      'ERR_ONNX_EXTERNAL',
+      message,
+      { tensor: tensor.name, file: location, expected },
+      { cause },
+    )
+  }
+  for (const { key = '', value = '' } of tensor.externalData) {
+    if (entries.has(key)) throw fail(`it has two entries "${key}"`, 'each entry once')
+    entries.set(key, value)
+  }
+  return { entries, location: entries.get('location') ?? '', fail }
+}
+
+const insideModel = "a file in the model's folder"
+
+/** The path as the model's folder has it, links not followed. @throws what `fail` makes */
+function pathInside(location: string, directory: string, fail: Fail): string {
+  if (!location || location.includes('\0') || isAbsolute(location))
+    throw fail('this is not a relative path', insideModel)
+  const path = resolve(directory, location)
+  if (!isInside(resolve(directory), path)) throw fail('this leads out of the folder', insideModel)
+  return path
+}
+
+/** As pathInside, links followed: they may lead to the model's real folder too, and nowhere else. */
+async function realInside(
   location: string,
-  options: ParseOptions,
+  directory: string,
+  realDirectories: readonly string[],
   fail: Fail,
-): Promise<{ handle: FileHandle; size: number }> {
-  const expected = "a file in the model's folder"
-  if (options.directory === undefined)
-    throw fail('the model was given as bytes, without a folder', 'a model file on disk')
-  if (!location || location.includes('\0') || isAbsolute(location)) throw fail('this is not a relative path', expected)
-  const path = resolve(options.directory, location)
-  if (!isInside(resolve(options.directory), path)) throw fail('this leads out of the folder', expected)
+): Promise<string> {
+  const path = pathInside(location, directory, fail)
   const real = await realpath(path).catch((cause) => {
-    throw fail('there is no such file', `${expected}: fetch it too`, cause)
+    throw fail('there is no such file', `${insideModel}: fetch it too`, cause)
   })
-  const roots = [await realpath(options.directory), ...(options.realDirectories ?? [])]
-  if (!roots.some((root) => isInside(root, real))) throw fail('this is a link that leads out of the folder', expected)
+  const roots = [await realpath(directory), ...realDirectories]
+  if (!roots.some((root) => isInside(root, real)))
+    throw fail('this is a link that leads out of the folder', insideModel)
+  return real
+}
+
+async function openFile(real: string, fail: Fail): Promise<{ handle: FileHandle; size: number }> {
+  // A pipe would be waited for, for ever.
+  const kind = await stat(real).catch((cause) => {
+    throw fail('it cannot be opened', 'a readable file', cause)
+  })
+  if (!kind.isFile()) throw fail('it is not a file', insideModel)
   const handle = await open(real, 'r').catch((cause) => {
     throw fail('it cannot be opened', 'a readable file', cause)
   })
-  const status = await handle.stat()
-  if (!status.isFile()) {
-    await handle.close()
-    throw fail('it is not a file', expected)
-  }
-  return { handle, size: status.size }
+  return { handle, size: (await handle.stat()).size }
 }
 
 function isInside(directory: string, path: string): boolean {
@@ -102,14 +130,51 @@ function isInside(directory: string, path: string): boolean {
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
 }
 
-/** Files that hold tensors of a model whose external data is not loaded, as paths from its folder, sorted. */
+/**
+ * Files that hold tensors of a model whose external data is not loaded, as paths from its folder, sorted. They need not
+ * be there.
+ * @throws OnnxImportError ERR_ONNX_EXTERNAL for one outside the folder
+ */
 export function externalLocations(model: OnnxModel): string[] {
-  const locations = new Set<string>()
-  for (const tensor of allTensors(model)) {
-    const location = tensor.externalData.find(({ key }) => key === 'location')?.value
-    if (tensor.dataLocation === 1 && location !== undefined) locations.add(location)
+  return [...locationsOf(model).keys()].sort()
+}
+
+/** A file with tensors of a model. */
+export interface ExternalFile {
+  /** As the model names it, from its folder. */
+  readonly location: string
+  /** Beside the model. */
+  readonly path: string
+  /** With links followed. */
+  readonly real: string
+}
+
+/**
+ * As externalLocations, of a model whose files are all there.
+ * @param file of the model
+ * @throws OnnxImportError ERR_ONNX_EXTERNAL for one that is missing, no file, or, links followed, outside the folder
+ */
+export async function externalFiles(model: OnnxModel, file: string): Promise<ExternalFile[]> {
+  const found: ExternalFile[] = []
+  const directory = dirname(file)
+  for (const [location, fail] of locationsOf(model)) {
+    const real = await realInside(location, directory, [dirname(await realpath(file))], fail)
+    const isFile = await stat(real).then((status) => status.isFile())
+    if (!isFile) throw fail('it is not a file', insideModel)
+    found.push({ location, path: join(directory, location), real })
   }
-  return [...locations].sort()
+  return found.sort((a, b) => (a.location < b.location ? -1 : 1))
+}
+
+function locationsOf(model: OnnxModel): Map<string, Fail> {
+  const locations = new Map<string, Fail>()
+  for (const tensor of allTensors(model)) {
+    if (tensor.dataLocation !== 1) continue
+    const { location, fail } = placeOf(tensor)
+    pathInside(location, '.', fail)
+    locations.set(location, fail)
+  }
+  return locations
 }
 
 /** Every tensor of a model: initializers and attributes, of subgraphs and functions too. */

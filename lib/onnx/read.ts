@@ -1,10 +1,10 @@
 import { constants } from 'node:buffer'
 import { open, readFile, realpath } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import protobuf from 'protobufjs/minimal.js'
 import { OnnxImportError } from '../errors.js'
 import { readRange, viewOf } from './bytes.js'
-import { externalLocations, loadExternalData } from './external.js'
+import { externalFiles, externalLocations, loadExternalData } from './external.js'
 import { type Int64, type MessageSpec, type OnnxModel, type Scalar, modelSpec } from './schema.js'
 
 /** Graphs nest in attributes (If, Loop); a file that nests deeper than this is not a model. */
@@ -42,7 +42,7 @@ export async function readModelFile(path: string): Promise<ModelFile> {
   // A model cache may hold links to a blob folder: then the data file is a link to the same folder, and allowed.
   const realDirectories = [dirname(await realpath(path))]
   const model = decodeModel(bytes, path)
-  const external = externalLocations(model).map((location) => join(directory, location))
+  const external = (await externalFiles(model, path)).map((each) => each.path)
   await loadExternalData(model, { directory, realDirectories, file: path })
   return { model, bytes, external }
 }
@@ -83,9 +83,9 @@ export function decodePart(bytes: Uint8Array, spec: MessageSpec, file?: string):
   }
 }
 
-/** The files that hold a model's tensors besides its own, as it names them; they are not read. @param bytes of the model file, where it was read already */
-export async function readLocations(file: string, bytes?: Uint8Array): Promise<string[]> {
-  return externalLocations(decodeModel(bytes ?? (await readFile(file)), file))
+/** The files that hold a model's tensors besides its own, as it names them; they need not be there. */
+export async function readLocations(file: string): Promise<string[]> {
+  return externalLocations(decodeModel(await readFile(file), file))
 }
 
 function notOnnx(reason: string, file: string | undefined, byte: number, cause?: unknown): OnnxImportError {

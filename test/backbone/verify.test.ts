@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import test from 'ava'
+import { askChild } from '../../lib/backbone/child.js'
 import { hashFiles } from '../../lib/backbone/hash.js'
 import { verifyAgainstRuntime, type VerifySubject } from '../../lib/backbone/verify.js'
 import { inspect, loadBackbone, type Inspection } from '../../lib/index.js'
@@ -48,6 +49,13 @@ serialTestUnless(lacksRuntime, 'a right import is within the bound, and remember
   t.is((await readdir(verifiedFolder())).length, 1)
   const never = () => Promise.reject(new Error('computed again'))
   t.deepEqual(await verifyAgainstRuntime({ ...right, encode: never }), first)
+})
+
+test('a child that gives no answer is ended', async (t) => {
+  const script = join(await temporaryFolder(t), 'silent.mjs')
+  await writeFile(script, "process.on('message', () => setInterval(() => {}, 1000))")
+  const answer = await askChild(pathToFileURL(script), {}, 500)
+  t.deepEqual(answer, { kind: 'failed', reason: 'the process gave no answer in 0.5 seconds and was ended' })
 })
 
 /** Where results are remembered. */

@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
+import type { Backbone } from '../../lib/backbone/backbone.js'
 import { loadBackbone } from '../../lib/backbone/load.js'
 import { exportRun } from '../../lib/export/export.js'
+import { valueInfo } from '../../lib/export/write.js'
 import { taskKinds } from '../../lib/kinds.js'
 import { readModel } from '../../lib/onnx/read.js'
 import { fieldNumber, readRecords } from '../../lib/onnx/records.js'
-
-import { encodeModel } from '../../lib/onnx/write.js'
+import type { OnnxModel } from '../../lib/onnx/schema.js'
+import { encodeModel, writeModel } from '../../lib/onnx/write.js'
 import { changedRun, makeRun, madeTasks, type MadeRun } from '../support/exported.js'
 import { temporaryFolder, tinyBackbone } from '../support/folder.js'
+import { tinyBert } from '../support/onnx_models.js'
 import { lacksRuntime, testUnless } from '../support/unless.js'
 
 async function prepare(t: ExecutionContext, made: MadeRun = {}) {
@@ -77,6 +80,85 @@ test('weights that were trained stand in the place of the old ones', async (t) =
   t.true(names(now).includes(word))
   t.is(bytes(now).length, bytes(old).length)
   t.notDeepEqual(Buffer.from(bytes(now)), Buffer.from(bytes(old)))
+})
+
+test('a trained weight that the file has no tensor for is refused', async (t) => {
+  const { backbone, run, output } = await prepare(t, { trainable: 'all' })
+  const { anchors } = backbone.imported
+  const weights = new Map([...anchors!.weights].filter(([name]) => name !== 'embeddings.word.weight'))
+  Object.defineProperty(backbone, 'imported', { value: { ...backbone.imported, anchors: { ...anchors!, weights } } })
+  await t.throwsAsync(exportRun(run, { to: 'onnx', output, backbone, verify: false }), {
+    code: 'ERR_EXPORT_UNSUPPORTED',
+    message: /"embeddings\.word\.weight"/,
+  })
+})
+
+/** A tiny model, changed, and a run of it. */
+async function prepareTiny(
+  t: ExecutionContext,
+  made: MadeRun,
+  change: (model: OnnxModel) => void,
+  external = false,
+): Promise<{ folder: string; file: string; backbone: Backbone; run: string }> {
+  const folder = await temporaryFolder(t)
+  const file = join(folder, 'backbone', 'model.onnx')
+  await mkdir(dirname(file))
+  const model = tinyBert()
+  change(model)
+  await writeModel(model, file, { external: external && { threshold: 64 } })
+  const backbone = await loadBackbone(file, { verify: false })
+  return { folder, file, backbone, run: await makeRun(join(folder, 'run'), backbone, made) }
+}
+
+for (const trainable of [undefined, 'all'] as const) {
+  test(`initializers that are inputs too stay as they are, or go with them: ${trainable ?? 'adapters'}`, async (t) => {
+    const { folder, backbone, run } = await prepareTiny(t, trainable ? { trainable } : {}, (model) => {
+      model.irVersion = 3
+      for (const { name, dataType, dims } of model.graph!.initializer)
+        model.graph!.input.push(valueInfo(name!, dataType!, dims.map(Number)))
+    })
+    const output = join(folder, 'out.onnx')
+    const result = await exportRun(run, { to: 'onnx', output, backbone })
+    if (lacksRuntime === undefined) t.true(result.maxAbsDifference! <= 2e-5)
+    const { graph } = await readModel(output)
+    const inputs = graph!.input.map(({ name }) => name!)
+    t.is(new Set(inputs).size, inputs.length)
+    const fed = new Set(['input_ids', 'attention_mask', 'token_type_ids'])
+    const tensors = graph!.initializer.map(({ name }) => name!)
+    t.deepEqual(inputs.filter((name) => !fed.has(name)).sort(), tensors.sort())
+  })
+}
+
+test('a node may be called as an output is', async (t) => {
+  const { folder, backbone, run } = await prepareTiny(t, {}, (model) => {
+    model.graph!.node[0]!.name = 'logits'
+  })
+  const result = await exportRun(run, { to: 'onnx', output: join(folder, 'out.onnx'), backbone })
+  if (lacksRuntime === undefined) t.true(result.maxAbsDifference! <= 2e-5)
+})
+
+testUnless(lacksRuntime, 'data files take their places with the model that was looked at', async (t) => {
+  const { folder, file, backbone, run } = await prepareTiny(t, {}, () => {}, true)
+  const output = join(folder, 'out', 'model.onnx')
+  const options = { to: 'onnx', output, backbone, overwrite: true }
+  const result = await exportRun(run, options)
+  t.true(result.maxAbsDifference! <= 2e-5)
+  t.deepEqual(result.files, [output, `${output}_data`])
+  t.is(await sha256(`${output}_data`), await sha256(`${file}_data`))
+  await writeFile(`${output}_data`, 'before')
+  const before = await sha256(output)
+  const { anchors } = backbone.imported
+  const [first, second] = anchors!.layers
+  const wrong = { ...backbone.imported, anchors: { ...anchors!, layers: [second!, first!] } }
+  Object.defineProperty(backbone, 'imported', { value: wrong })
+  await t.throwsAsync(exportRun(run, options), { code: 'ERR_EXPORT_DIFFERS' })
+  t.is(await sha256(output), before)
+  t.is(await readFile(`${output}_data`, 'utf8'), 'before')
+  t.deepEqual((await readdir(dirname(output))).sort(), ['model.onnx', 'model.onnx_data'])
+  await t.throwsAsync(exportRun(run, { ...options, output: join(folder, 'other', 'model.onnx_data') }), {
+    code: 'ERR_OPTION',
+    message: /its data file/,
+  })
 })
 
 test('names that the file uses already are left to it', async (t) => {

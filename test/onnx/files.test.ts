@@ -16,7 +16,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import protobuf from 'protobufjs/minimal.js'
+import { hashModel } from '../../lib/backbone/hash.js'
 import { OnnxImportError } from '../../lib/errors.js'
+import { externalFiles } from '../../lib/onnx/external.js'
 import { importEncoder } from '../../lib/onnx/import.js'
 import { decodeModel, parseModel, readModel } from '../../lib/onnx/read.js'
 import { DataType, type OnnxModel, type OnnxTensor } from '../../lib/onnx/schema.js'
@@ -153,6 +155,30 @@ for (const location of ['/etc/passwd', '../secret', 'a/../../secret', 'link', 'f
     t.is(error?.details.tensor, 'probe')
   })
 }
+
+test('whoever follows external data refuses what the reader refuses', async (t) => {
+  const folder = await temporary(t)
+  const file = join(folder, 'model', 'model.onnx')
+  await mkdir(join(folder, 'model'))
+  await writeFile(join(folder, 'secret'), new Uint8Array(4096))
+  await symlink(join(folder, 'secret'), join(folder, 'model', 'link'))
+  await writeFile(join(folder, 'model', 'inside'), new Uint8Array(4096))
+  const location = (value: string) => ({ key: 'location', value })
+  const cases: readonly (readonly [{ key: string; value: string }[], RegExp])[] = [
+    [[location('../secret'), location('inside')], /two entries "location"/],
+    [[location('inside'), location('../secret')], /two entries "location"/],
+    [[location('../secret')], /leads out of the folder/],
+    [[location('link')], /is a link that leads out/],
+  ]
+  for (const [externalData, message] of cases) {
+    const probe = plainTensor(DataType.float, [2], { externalData, dataLocation: 1 })
+    await writeFile(file, encodeModel(holding(probe)))
+    const refusal = { instanceOf: OnnxImportError, code: 'ERR_ONNX_EXTERNAL', message }
+    await t.throwsAsync(readModel(file), refusal)
+    await t.throwsAsync(hashModel(file), refusal)
+    await t.throwsAsync(externalFiles(decodeModel(await readFile(file)), file), refusal)
+  }
+})
 
 test('external data may be a link beside a model that is a link, as in caches of the hub', async (t) => {
   const folder = await temporary(t)
