@@ -34,7 +34,7 @@ export async function fuzz(
   t: ExecutionContext,
   { samples, read, codes, seed = 1, wrap = (mutant) => mutant, buffers = 0 }: Fuzz,
 ): Promise<{ read: number; refused: number }> {
-  t.timeout(3_600_000)
+  t.timeout(3 * 3_600_000)
   for (const [i, sample] of samples.entries())
     await t.notThrowsAsync(async () => void (await read(wrap(sample))), `sample ${i}`)
   const counts = { read: 0, refused: 0 }
