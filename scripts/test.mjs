@@ -58,7 +58,7 @@ async function runCuda(folders, addon) {
 async function runFuzz() {
   compileTests()
   const environment = { ONNX_ADAPTERS_FUZZ: process.env.ONNX_ADAPTERS_FUZZ ?? '1000000' }
-  const readers = ['onnx/fuzz', 'formats/safetensors_fuzz', 'formats/torch_file']
+  const readers = ['onnx/fuzz', 'formats/safetensors_fuzz', 'formats/torch_file', 'formats/interop_fuzz']
   const files = readers.map((name) => join('dist-test', 'test', `${name}.test.js`))
   await runTests(process.execPath, [ava, '--timeout=3h', '--match', 'damaged*', ...files], {
     count: countAva,

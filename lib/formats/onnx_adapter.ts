@@ -97,7 +97,7 @@ export function decodeOnnxAdapter(content: Uint8Array, file: string): Map<string
   }
 }
 
-/** Reads beyond the end throw, and each tensor has bytes of its own: so the file bounds what there is to do. */
+/** Reads beyond the end throw, and names, shapes and contents have bytes of their own: the file bounds what is made. */
 function decode(bytes: Buffer): Map<string, AdapterTensor> {
   if (bytes.toString('latin1', 4, 8) !== identifier) throw new Error(`it does not say "${identifier}"`)
   const follow = (at: number) => at + bytes.readUInt32LE(at)
@@ -124,12 +124,13 @@ function decode(bytes: Buffer): Map<string, AdapterTensor> {
   for (let i = 0; i < tables.length; i++) {
     const table = follow(tables.start + 4 * i)
     const text = vector(field(table, 0), 1)
-    const name = bytes.toString('utf8', text.start, text.start + text.length)
     const dims = vector(field(table, 1), 8)
-    const shape = Array.from({ length: dims.length }, (_, axis) => Number(bytes.readBigInt64LE(dims.start + 8 * axis)))
     const raw = vector(field(table, 3), 1)
-    total += raw.length
-    if (total > bytes.length || tensors.has(name)) throw new Error(`tensor "${name}" stands on another's place`)
+    total += text.length + 8 * dims.length + raw.length
+    if (total > bytes.length) throw new Error(`tensor ${i} stands on another's place`)
+    const name = bytes.toString('utf8', text.start, text.start + text.length)
+    if (tensors.has(name)) throw new Error(`two tensors are called "${name}"`)
+    const shape = Array.from({ length: dims.length }, (_, axis) => Number(bytes.readBigInt64LE(dims.start + 8 * axis)))
     const typeAt = field(table, 2)
     tensors.set(name, {
       shape,

@@ -1,9 +1,12 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Backbone } from '../backbone/backbone.js'
 import { loadBackbone } from '../backbone/load.js'
 import { headStd } from '../adapters/init.js'
 import type { Task } from '../data/tasks/index.js'
 import { InteropError, OptionError } from '../errors.js'
+import { hubFiles } from '../formats/adapterhub/folder.js'
+import { invalid } from '../formats/adapterhub/wrong.js'
+import { show } from '../options.js'
 import { resolveDevice } from '../runtime/device.js'
 import { chooseMaxLength } from '../train/model_input.js'
 import { checkOutput, claimOutput } from '../train/output.js'
@@ -40,7 +43,7 @@ export async function importAdapter(path: string, options: ImportOptions): Promi
   await checkOutput(output, mode)
   const backbone = typeof settings.backbone === 'string' ? await loadBackbone(settings.backbone) : settings.backbone
   const extras = await readExtras(path, backbone, anyBackbone)
-  const adapter = await source.read(path, backbone, {})
+  const adapter = await source.read(path, backbone)
   const { task, warnings } = makeTask(adapter.head, extras, settings.labels)
   const built = await build(adapter, backbone, task, settings)
   const { tensors } = built
@@ -77,7 +80,8 @@ async function build(
   const { file, tensors, head, trainable } = foreign
   const adapter = fitLayers(foreign)
   const options = {
-    adapter: adapter && { ...adapter, initialStd: 1e-2 },
+    // Adapters that the file lacks change nothing.
+    adapter: adapter && { ...adapter, initialStd: 0 },
     head: { pool: head.pool, initialStd: headStd },
     trainable: [...trainable],
   }
@@ -126,7 +130,7 @@ function makeRecord(
 ): RunRecord {
   const { kind, isa } = resolveDevice(device)
   const { maxLength: before, pair: pairBefore } = extras?.options ?? {}
-  const length = maxLength ?? (Number.isSafeInteger(before) ? (before as number) : undefined)
+  const length = maxLength ?? readLength(before, path)
   const { parameters } = backbone.config
   return {
     format: 1,
@@ -147,4 +151,12 @@ function makeRecord(
     },
     versions: currentVersions(),
   }
+}
+
+/** The length that an export of ours has noted; undefined where it has none. @throws InteropError ERR_INTEROP_FILE */
+function readLength(value: unknown, path: string): number | undefined {
+  if (value === undefined || value === null) return undefined
+  if (Number.isSafeInteger(value) && (value as number) >= 1) return value as number
+  const file = join(path, hubFiles.extras)
+  throw invalid(file, 'options.maxLength', `"options.maxLength" is ${show(value)}, expected a whole number from 1`)
 }

@@ -8,11 +8,6 @@ import type { Pool } from '../heads/define.js'
 import type { TaskKind } from '../kinds.js'
 import type { Warning } from '../train/progress.js'
 
-export interface SourceOptions {
-  /** Of a file that holds several adapters or heads: which. */
-  readonly name?: string | undefined
-}
-
 /** An adapter of another library, in our terms. */
 export interface ForeignAdapter {
   readonly name: string
@@ -39,5 +34,5 @@ export interface ImportSource {
   /** For people: what is read. */
   readonly description: string
   /** @throws InteropError ERR_TORCH_FILE, ERR_INTEROP_*; RunError ERR_RUN_FILE for a safetensors file */
-  read(path: string, backbone: Backbone, options: SourceOptions): Promise<ForeignAdapter>
+  read(path: string, backbone: Backbone): Promise<ForeignAdapter>
 }

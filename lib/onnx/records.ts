@@ -44,6 +44,9 @@ const rawDataNumber = fieldOf(tensorSpec, 'rawData').number
 /** Contents of more bytes are not read: tables of positions are read, weights of any real model are not. */
 const largest = 2 ** 17
 
+/** Fields of a whole file: each becomes an object much larger than itself may be. Real models have some thousands. */
+const mostFields = 500_000
+
 /** Reads the structure of a model file. @throws OnnxImportError ERR_ONNX_MISSING, ERR_ONNX_FORMAT */
 export async function readRecords(file: string): Promise<ModelRecords> {
   const handle = await open(file, 'r').catch((cause: Error) => {
@@ -89,6 +92,7 @@ interface Field extends FileRecord {
 class Walker {
   #window: Buffer = Buffer.alloc(0)
   #at = 0
+  #fields = 0
 
   constructor(
     private readonly handle: FileHandle,
@@ -103,6 +107,7 @@ class Walker {
   async fields(start: number, end: number): Promise<Field[]> {
     const found: Field[] = []
     for (let at = start; at < end;) {
+      if (++this.#fields > mostFields) throw this.broken(`it has more than ${mostFields} fields`)
       const field = await this.#field(at, end)
       found.push(field)
       at = field.end

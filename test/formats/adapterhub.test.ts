@@ -60,7 +60,9 @@ test('the forms of a reduction factor', (t) => {
   t.deepEqual(sizes({ '1': 8, default: 2 }), [4, 1])
   t.deepEqual(sizes({ '0': 4, '1': 2 }), [2, 4])
   t.throws(() => sizes({ '0': 4 }), { code: 'ERR_INTEROP_FILE', message: /reduction_factor\.default/ })
-  for (const factor of [0, -1, '2', null]) t.throws(() => sizes(factor), { code: 'ERR_INTEROP_FILE' })
+  t.deepEqual(sizes(8 / 65_536), [65_536, 65_536])
+  for (const factor of [0, -1, '2', null, 1e-4, 1e-300, 5e-324, { default: 1e-9 }])
+    t.throws(() => sizes(factor), { code: 'ERR_INTEROP_FILE' })
 })
 
 test('unknown keys are read over', (t) => {
@@ -89,6 +91,7 @@ const refused: Readonly<Record<string, readonly [object, string]>> = {
   'no name': [minimal({}, { name: undefined }), 'name'],
   'a configuration by name': [minimal({}, { config: 'houlsby' }), 'config'],
   'layers left out that are no list': [minimal({ leave_out: 'all' }), 'config.leave_out'],
+  'neither place': [minimal({ mh_adapter: false, output_adapter: false }), 'config.output_adapter'],
   'a flag that is text': [minimal({ mh_adapter: 'yes' }), 'config.mh_adapter'],
 }
 

@@ -11,10 +11,10 @@ const tensors = new Map([
   ['scalar', { shape: [], data: Float32Array.of(7) }],
 ])
 
-test('damaged safetensors files are read or refused, never more', (t) => {
+test('damaged safetensors files are read or refused, never more', async (t) => {
   const plain = Buffer.concat(encodeSafetensors(tensors, { format: 'onnx-adapters' }))
   const half = halfSafetensorsBytes(new Map([...tensors].slice(0, 2)), 'F16')
-  const { read, refused } = fuzz(t, {
+  const { read, refused } = await fuzz(t, {
     samples: [plain, half],
     codes: ['ERR_RUN_FILE'],
     read: (bytes) => {

@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { exportRun, importAdapter, OnnxAdaptersError } from '../../lib/index.js'
+import { readSafeWeights } from '../../lib/formats/adapterhub/folder.js'
 import { readTorchFile, writeTorchFile } from '../../lib/formats/torch_file.js'
 import { cli } from '../support/cli.js'
 import { roomyBackbone } from '../support/folder.js'
@@ -165,4 +166,49 @@ test('safetensors alone, and names of labels that are given', async (t) => {
   await importAdapter(hub, { ...given, labels: ['blue', 'green', 'red'] })
   t.is(largestDifference(await predictions(options.output), await predictions(output)), 0)
   await t.throwsAsync(importAdapter(hub, { ...given, labels: ['a'] }), { code: 'ERR_OPTION', message: /3 names/ })
+})
+
+test('layers that are left out change nothing, where the file has their LayerNorms', async (t) => {
+  const { folder, options } = await trainTiny(t, { learningRate: 0.1 })
+  const { backbone } = options
+  const hub = join(folder, 'hub')
+  await exportRun(options.output, { to: 'adapterhub', output: hub })
+  const config = join(hub, 'adapter_config.json')
+  const root = await readJson(config)
+  await writeFile(config, JSON.stringify({ ...root, config: { ...(root['config'] as object), leave_out: [0] } }))
+  const weights = join(hub, 'pytorch_adapter.bin')
+  const kept = [...(await readTorchFile(weights))].filter(([name]) => !/layer\.0\..*\.adapters\./.test(name))
+  const tensors = kept.map(([name, tensor]) => [name, { shape: tensor.shape, data: tensor.floats() }] as const)
+  await writeTorchFile(weights, new Map(tensors), 'x')
+  const output = join(folder, 'back')
+  await importAdapter(hub, { from: 'adapterhub', backbone, output, threads: 1 })
+  const saved = await readSafeWeights(join(output, 'adapter.safetensors'))
+  const adapters = [...saved].filter(([name]) => name.includes('.adapter.'))
+  t.is(adapters.length, 16)
+  for (const [name, tensor] of adapters) {
+    if (name.startsWith('layer.0.'))
+      t.true(
+        tensor.floats().every((value) => value === 0),
+        name,
+      )
+    else if (name.endsWith('.weight'))
+      t.true(
+        tensor.floats().some((value) => value !== 0),
+        name,
+      )
+  }
+})
+
+test('a length that its notes have is a whole number from 1', async (t) => {
+  const { folder, options } = await trainTiny(t)
+  const hub = join(folder, 'hub')
+  await exportRun(options.output, { to: 'adapterhub', output: hub })
+  const file = join(hub, 'onnx_adapters.json')
+  const root = await readJson(file)
+  const given = { from: 'adapterhub', backbone: options.backbone, output: join(folder, 'back'), threads: 1 }
+  for (const maxLength of [0, -3, 1.5, '8']) {
+    await writeFile(file, JSON.stringify({ ...root, options: { ...(root['options'] as object), maxLength } }))
+    const expected = { code: 'ERR_INTEROP_FILE', message: /onnx_adapters\.json: "options\.maxLength" is/ }
+    await t.throwsAsync(importAdapter(hub, given), expected)
+  }
 })

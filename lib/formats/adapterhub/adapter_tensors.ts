@@ -76,6 +76,9 @@ export function fromHubTensors(
   const reader = new Reader(source, family, file)
   const layers = Array.from({ length: size.layers }, (_, i) => i).filter((i) => !plan.leaveOut.includes(i))
   const widest = layers.reduce((most, layer) => Math.max(most, plan.size(layer, size.hidden)), 1)
+  // Before room is made for any: the configuration alone cannot ask for gigabytes.
+  for (const layer of layers)
+    for (const place of places) if (plan[place]) checkAdapter(reader, plan, family, size.hidden, layer, place)
   const tensors = new Map<string, FloatTensor>()
   for (const layer of layers)
     for (const place of places) readAdapter(reader, plan, family, size.hidden, layer, place, widest, tensors)
@@ -105,8 +108,14 @@ class Reader {
     return this.#left.has(name)
   }
 
-  /** @throws InteropError ERR_INTEROP_FILE where it is not there, or has another shape */
   take(name: string, shape: readonly number[]): Float32Array {
+    const tensor = this.check(name, shape)
+    this.#left.delete(name)
+    return tensor.floats()
+  }
+
+  /** @throws InteropError ERR_INTEROP_FILE where it is not there, or has another shape */
+  check(name: string, shape: readonly number[]): SourceTensor {
     const tensor = this.#left.get(name)
     const expected = `[${shape.join(', ')}]`
     if (!tensor) throw invalid(this.file, name, `it has no tensor "${name}", expected one of ${expected}`)
@@ -118,8 +127,7 @@ class Reader {
         expected: shape,
       })
     }
-    this.#left.delete(name)
-    return tensor.floats()
+    return tensor
   }
 
   /** A tensor of one dimension, whatever its length: the model that takes it checks that. */
@@ -142,6 +150,21 @@ class Reader {
         )
     }
   }
+}
+
+/** Its matrices are there, and of the size that the configuration says. */
+function checkAdapter(
+  reader: Reader,
+  plan: AdapterPlan,
+  { structure }: HubFamily,
+  hidden: number,
+  layer: number,
+  place: Place,
+): void {
+  const name = `${structure.holder(layer, place)}.adapters.${plan.name}`
+  const size = plan.size(layer, hidden)
+  reader.check(`${name}.adapter_down.0.weight`, [size, hidden])
+  reader.check(`${name}.adapter_up.weight`, [hidden, size])
 }
 
 function readAdapter(

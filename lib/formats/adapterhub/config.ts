@@ -57,11 +57,14 @@ export function readAdapterConfig(root: Json, file: string): AdapterPlan {
   const invertible: unknown = config['invertible_adapter'] ?? null
   if (invertible !== null && invertible !== false)
     throw unsupported(file, 'config.invertible_adapter', invertible, 'none')
+  const [attention, ffn] = [readFlag(config, 'mh_adapter', file), readFlag(config, 'output_adapter', file)]
+  if (!attention && !ffn)
+    throw unsupported(file, 'config.output_adapter', false, 'true, here or for "config.mh_adapter"')
   return {
     name,
     activation: findActivation(config, Object.hasOwn(root, 'version'), file),
-    attention: readFlag(config, 'mh_adapter', file),
-    ffn: readFlag(config, 'output_adapter', file),
+    attention,
+    ffn,
     leaveOut: readLayers(config, file),
     size: readSizes(config, file),
     scaling: readScaling(config, file),
@@ -95,6 +98,9 @@ function readLayers(config: Json, file: string): number[] {
   throw invalid(file, 'config.leave_out', `"config.leave_out" is ${show(layers)}, expected a list of layers`)
 }
 
+/** Far wider than any encoder. */
+const widestBottleneck = 65_536
+
 function readSizes(config: Json, file: string): AdapterPlan['size'] {
   const { reduction_factor: factor } = config
   const key = 'config.reduction_factor'
@@ -102,14 +108,21 @@ function readSizes(config: Json, file: string): AdapterPlan['size'] {
     if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value
     throw invalid(file, where, `"${where}" is ${show(value)}, expected a number above 0`)
   }
+  const sized = (hidden: number, value: number, where: string): number => {
+    const size = bottleneckSize(hidden, value)
+    if (size <= widestBottleneck) return size
+    const what = `"${where}" is ${value}: bottlenecks of ${size} for a hidden size of ${hidden}`
+    throw invalid(file, where, `${what}, expected at most ${widestBottleneck}`)
+  }
   if (!isJson(factor)) {
     const one = checked(factor, key)
-    return (_, hidden) => bottleneckSize(hidden, one)
+    return (_, hidden) => sized(hidden, one, key)
   }
   for (const [layer, value] of Object.entries(factor)) checked(value, `${key}.${layer}`)
   return (layer, hidden) => {
     const named = Object.hasOwn(factor, String(layer)) ? String(layer) : 'default'
-    return bottleneckSize(hidden, checked(factor[named], `${key}.${named}`))
+    const where = `${key}.${named}`
+    return sized(hidden, checked(factor[named], where), where)
   }
 }
 

@@ -5,8 +5,9 @@ export function reductionFactor(hidden: number, size: number): number {
   return hidden % size === 0 ? hidden / size : hidden / (size + 0.5)
 }
 
-/** m as the library computes it: at least 1. */
+/** m as the library computes it: at least 1; Infinity where the factor is too small for a quotient. */
 export function bottleneckSize(hidden: number, factor: number): number {
+  if (!Number.isFinite(hidden / factor)) return Infinity
   return Math.max(1, Math.trunc(floorDivide(hidden, factor)))
 }
 

@@ -34,6 +34,10 @@ const callables = new Map<string, Callable>([
 /** A thousand pairs are pushed at once; files of honest writers stay far below. */
 const deepestStack = 10_000
 const largestMemo = 500_000
+/** Of all pickles of a file, each value takes memory, however it is nested: a tensor has about twenty. */
+const mostValues = 500_000
+/** Honest writers need more than three bytes for each. */
+const mostValuesOf = (bytes: number) => Math.min(1000 + bytes / 2, mostValues)
 const longestName = 256
 const mostDimensions = 64
 
@@ -68,6 +72,7 @@ export class PickleReader {
   #stack: PickleValue[] = []
   #marks: number[] = []
   #memo = new Map<number, PickleValue>()
+  #values = 0
   /** The byte that is read next. */
   at = 0
 
@@ -171,6 +176,7 @@ export class PickleReader {
 
   #push(value: PickleValue): void {
     if (this.#stack.length >= deepestStack) throw this.#wrong('nested too deeply')
+    if (++this.#values > mostValuesOf(this.#bytes.length)) throw this.#wrong('it has too many values')
     this.#stack.push(value)
   }
 
@@ -192,9 +198,8 @@ export class PickleReader {
   }
 
   #top(): PickleValue {
-    const value = this.#pop()
-    this.#stack.push(value)
-    return value
+    if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) throw this.#wrong('a value is missing')
+    return this.#stack.at(-1)!
   }
 
   #checkProtocol(protocol: number): void {
