@@ -5,7 +5,9 @@
 namespace oa {
 
 CudaDescription describe_cuda() {
-  return {false, "the addon was built without CUDA; with a CUDA toolkit: npx onnx-adapters build --cuda on", "", {}};
+  CudaDescription none;
+  none.reason = "the addon was built without CUDA; with a CUDA toolkit: npx onnx-adapters build --cuda on";
+  return none;
 }
 
 std::shared_ptr<const Device> cuda_device(int, DevicePrecision) { throw Error("ERR_DEVICE", describe_cuda().reason); }
