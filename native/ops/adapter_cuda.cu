@@ -294,7 +294,8 @@ template <class S>
 void bottleneck_part(Stream& stream, const AdapterBackwardCall& ad, const BackwardScratch<S>& scratch) {
   const char* const name = "adapter_backward, bottleneck";
   const int64_t m = ad.bottleneck;
-  if (scratch.dz) stream.multiply({scratch.dz, scratch.ds, as<S>(ad.up_w), ad.rows, m, ad.columns});
+  const Product product{scratch.dz, scratch.ds, as<S>(ad.up_w), ad.rows, m, ad.columns};
+  if (scratch.dz) stream.multiply(product);
   if (scratch.dz || scratch.hidden) {
     const HiddenGradient<S> gradient{scratch.dz, scratch.hidden, as<S>(ad.z), ad.activation, static_cast<int>(m)};
     sum_columns_to_slots(stream, name, gradient, scratch.bottleneck_slots, ad.rows, m,
@@ -306,7 +307,8 @@ void bottleneck_part(Stream& stream, const AdapterBackwardCall& ad, const Backwa
 template <bool kDropout, class S>
 void input_part(Stream& stream, const AdapterBackwardCall& ad, const BackwardScratch<S>& scratch,
                 const Dropout& dropout) {
-  if (ad.dx) stream.multiply({as<S>(ad.dx), scratch.dz, as<S>(ad.down_w), ad.rows, ad.columns, ad.bottleneck});
+  const Product product{as<S>(ad.dx), scratch.dz, as<S>(ad.down_w), ad.rows, ad.columns, ad.bottleneck};
+  if (ad.dx) stream.multiply(product);
   if (!ad.dx && !scratch.input) return;
   const bool whole = is_whole(ad.columns, {ad.dx, scratch.ds, scratch.input, ad.x});
   launch(stream, quad_tiles("adapter_backward, input", ad.rows, ad.columns),

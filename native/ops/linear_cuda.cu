@@ -115,7 +115,8 @@ void run_linear_dx(const Call& call) {
   with_storage(call[0].dtype, [&](auto stored) {
     using S = decltype(stored);
     S* const dx = as<S>(l.dx);
-    stream.multiply({dx, dy.get(stream, "linear_dx"), as<S>(l.w), l.rows, l.columns, l.depth});
+    const Product product{dx, dy.get(stream, "linear_dx"), as<S>(l.w), l.rows, l.columns, l.depth};
+    stream.multiply(product);
     const int64_t n = l.rows * l.columns;
     const S* const other = as<S>(l.other);
     if (l.epilogue == LinearDxEpilogue::mul) map_elements<S>(stream, "linear_dx", dx, n, Times{}, dx, other);
