@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import type { Workload } from '../../lib/bench/workload.js'
 import { gpuJobName, type GpuJob } from './job.js'
+import { runProgram } from '../support/program.js'
 
 export interface PeerOptions {
   /** Folder of the Python scripts. */
@@ -48,7 +48,7 @@ export async function whyNoPeers({
 }: Pick<PeerOptions, 'peers' | 'python'>): Promise<string | undefined> {
   if (!existsSync(path.join(peers, script))) return `${path.join(peers, script)} is not there`
   try {
-    await run(python, ['-c', 'import torch, transformers, tokenizers'], AbortSignal.timeout(120_000))
+    await runProgram(python, ['-c', 'import torch, transformers, tokenizers'], AbortSignal.timeout(120_000))
     return undefined
   } catch (error) {
     return (error as Error).message
@@ -62,7 +62,7 @@ export async function peerVersions(python: string): Promise<Record<string, strin
     'print(json.dumps({"python": platform.python_version(), "torch": torch.__version__,',
     '  "transformers": transformers.__version__, "cuda": str(torch.version.cuda)}))',
   ]
-  return JSON.parse(await run(python, ['-c', program.join('\n')], AbortSignal.timeout(120_000))) as Record<
+  return JSON.parse(await runProgram(python, ['-c', program.join('\n')], AbortSignal.timeout(120_000))) as Record<
     string,
     string
   >
@@ -101,7 +101,7 @@ async function measurePeer(
     const [lengths, output] = [path.join(folder, 'lengths.txt'), path.join(folder, 'lines.jsonl')]
     const rows = workload.batches.flatMap(({ inputIds }) => inputIds.map((row) => row.length))
     await writeFile(lengths, rows.join('\n'))
-    await run(
+    await runProgram(
       python,
       [
         path.join(peers, script),
@@ -126,19 +126,4 @@ async function measurePeer(
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}
-
-/** What a program prints. @throws Error with the end of what it said, where it fails */
-function run(program: string, args: readonly string[], signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { signal, stdio: ['ignore', 'pipe', 'pipe'] })
-    const text = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const)
-      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
-    child.once('error', reject)
-    child.once('close', (code) => {
-      if (code === 0) resolve(text.stdout)
-      else reject(new Error(`${program} ended with ${code}: ${text.stderr.trim().split('\n').slice(-3).join(' | ')}`))
-    })
-  })
 }

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { pythonModel, type Job } from './jobs.js'
+import { runProgram } from '../support/program.js'
 
 /** How the processes are started. */
 export interface MeasureOptions {
@@ -66,7 +66,7 @@ async function runStep(job: Job, extra: string[], options: MeasureOptions): Prom
   const backbone = path.join(shared, 'models', 'all-MiniLM-L6-v2')
   const script = path.join(import.meta.dirname, '..', 'step.js')
   const args = [script, '--backbone', backbone, '--model', job.model, '--threads', threads, ...source, ...extra]
-  return JSON.parse(await run(process.execPath, args, process.env, signal)) as Record<string, unknown>
+  return JSON.parse(await runProgram(process.execPath, args, signal)) as Record<string, unknown>
 }
 
 function trainFile({ workload }: Job): string {
@@ -122,7 +122,7 @@ function runPython(script: string, args: string[], options: MeasureOptions): Pro
   const { python, shared, threads, malloc, signal } = options
   const raised = { MALLOC_MMAP_THRESHOLD_: '1000000000', MALLOC_TRIM_THRESHOLD_: '10000000000' }
   const env = { ...process.env, OMP_NUM_THREADS: threads, ...(malloc === 'raised' ? raised : {}) }
-  return run(python, [path.join(shared, 'peers', script), ...args], env, signal)
+  return runProgram(python, [path.join(shared, 'peers', script), ...args], signal, env)
 }
 
 /** Versions of the Python packages that are there. */
@@ -135,20 +135,5 @@ export async function pythonVersions(python: string, signal: AbortSignal): Promi
     '    except m.PackageNotFoundError: pass',
     'print(json.dumps(found))',
   ]
-  return JSON.parse(await run(python, ['-c', program.join('\n')], process.env, signal)) as Record<string, string>
-}
-
-/** What a program prints. @throws Error with the end of what it said, where it fails */
-function run(program: string, args: string[], env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env, signal, stdio: ['ignore', 'pipe', 'pipe'] })
-    const text = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr'] as const)
-      child[name].setEncoding('utf8').on('data', (chunk: string) => (text[name] += chunk))
-    child.once('error', reject)
-    child.once('close', (code) => {
-      if (code === 0) resolve(text.stdout)
-      else reject(new Error(`${program} ended with ${code}: ${text.stderr.trim().split('\n').slice(-3).join(' | ')}`))
-    })
-  })
+  return JSON.parse(await runProgram(python, ['-c', program.join('\n')], signal)) as Record<string, string>
 }

@@ -11,8 +11,8 @@ export interface ChildFailure {
 const longest = 600_000
 
 /**
- * Asks a program that uses ONNX Runtime one question, in a process of its own: a fault of that library, or its threads,
- * then cannot touch ours.
+ * Asks a program one question, in a process of its own: what it loads, its faults and its threads, then cannot touch
+ * ours.
  * @param script a module that answers one message with one message
  * @param limit in milliseconds; a process that takes longer is ended
  */

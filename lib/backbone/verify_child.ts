@@ -3,9 +3,9 @@
  * ours. Gets one ReferenceRequest by message, answers with one ReferenceAnswer, and ends.
  */
 
-import type * as OnnxRuntime from 'onnxruntime-node'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { halvesToFloats } from '../ir/content.js'
+import { loadRuntime, openModel, type Runtime } from './runtime.js'
 
 export interface ReferenceRequest {
   /** Model file. */
@@ -34,13 +34,10 @@ export type ReferenceAnswer =
       readonly hidden: readonly Float32Array[]
     }
 
-type Runtime = typeof OnnxRuntime
-
 async function answer(request: ReferenceRequest): Promise<ReferenceAnswer> {
   let runtime: Runtime
   try {
-    const module = await import('onnxruntime-node')
-    runtime = (module as unknown as { default?: Runtime }).default ?? module
+    runtime = await loadRuntime()
   } catch (error) {
     return { kind: 'absent', reason: (error as Error).message }
   }
@@ -52,11 +49,7 @@ async function answer(request: ReferenceRequest): Promise<ReferenceAnswer> {
 }
 
 async function compute(runtime: Runtime, request: ReferenceRequest): Promise<ReferenceAnswer> {
-  // Without its optimisations: they replace exact functions by approximations (GELU).
-  const session = await runtime.InferenceSession.create(request.model, {
-    graphOptimizationLevel: 'disabled',
-    intraOpNumThreads: 1,
-  })
+  const session = await openModel(runtime, request.model)
   const batches = fitRows(request.rows, request.fixedShape)
   const rows: ReferenceRow[] = []
   const hidden: Float32Array[] = []

@@ -55,6 +55,34 @@ export function packBatch(
   return { ids, cu, types: types ? concatenate(types, cu, 'tokenTypeIds') : new Int32Array(ids.length) }
 }
 
+/** Rows `begin` to `end` of a batch, on the same memory. */
+export function sliceRows({ ids, types, cu }: PackedRows, begin: number, end: number): PackedRows {
+  const [first, last] = [cu[begin]!, cu[end]!]
+  return {
+    ids: ids.subarray(first, last),
+    ...(types && { types: types.subarray(first, last) }),
+    cu: cu.subarray(begin, end + 1).map((at) => at - first),
+  }
+}
+
+/** The rows of several batches, one after the other; all of them have types, or none has. */
+export function joinRows(batches: readonly PackedRows[]): PackedRows {
+  if (batches.length === 1) return batches[0]!
+  const tokens = batches.reduce((sum, { ids }) => sum + ids.length, 0)
+  const rows = batches.reduce((sum, { cu }) => sum + cu.length - 1, 0)
+  const ids = new Int32Array(tokens)
+  const types = batches[0]?.types && new Int32Array(tokens)
+  const cu = new Int32Array(rows + 1)
+  let [token, row] = [0, 0]
+  for (const batch of batches) {
+    ids.set(batch.ids, token)
+    if (batch.types) types?.set(batch.types, token)
+    for (const end of batch.cu.subarray(1)) cu[++row] = token + end
+    token += batch.ids.length
+  }
+  return { ids, cu, ...(types && { types }) }
+}
+
 /** A flat result per token, or per sequence, as one array per row. */
 export function unpackRows(flat: Float32Array, cu: Int32Array, width: number, perToken: boolean): Float32Array[] {
   return Array.from({ length: cu.length - 1 }, (_, b) => {

@@ -3,8 +3,8 @@
  * RunAnswer, and ends.
  */
 
-import type * as OnnxRuntime from 'onnxruntime-node'
 import type { Tensor } from 'onnxruntime-node'
+import { loadRuntime, openModel, type Runtime } from '../backbone/runtime.js'
 
 /** A tensor on its way to the process or back. */
 export interface Feed {
@@ -27,22 +27,15 @@ export type RunAnswer =
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'done'; readonly results: readonly Readonly<Record<string, Float32Array>>[] }
 
-type Runtime = typeof OnnxRuntime
-
 async function answer({ model, runs, shared = {}, outputs }: RunRequest): Promise<RunAnswer> {
   let runtime: Runtime
   try {
-    const module = await import('onnxruntime-node')
-    runtime = (module as unknown as { default?: Runtime }).default ?? module
+    runtime = await loadRuntime()
   } catch (error) {
     return { kind: 'absent', reason: (error as Error).message }
   }
   try {
-    // Without its optimisations: they replace exact functions by approximations (GELU).
-    const session = await runtime.InferenceSession.create(model, {
-      graphOptimizationLevel: 'disabled',
-      intraOpNumThreads: 1,
-    })
+    const session = await openModel(runtime, model)
     const tensors = (feeds: Readonly<Record<string, Feed>>) =>
       Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, makeTensor(runtime, feed)]))
     const always = tensors(shared)

@@ -1,6 +1,7 @@
-import { packBatch, type PackedRows } from '../data/pack.js'
+import { joinRows, sliceRows, type PackedRows } from '../data/pack.js'
 import type { EncodedRows } from '../data/dataset.js'
 import { packRows } from '../train/batch.js'
+import { groupBy } from './group_by.js'
 import type { SharedModel } from './shared_model.js'
 
 /** A task that is resident. */
@@ -8,8 +9,6 @@ export interface ResidentTask {
   readonly model: SharedModel
   /** Its number there. */
   readonly number: number
-  /** Width of its head. */
-  readonly outputs: number
 }
 
 /** Rows that somebody waits for. */
@@ -89,11 +88,13 @@ export class Batcher {
 
   async #runBatch(shares: readonly Share[]): Promise<void> {
     const { model } = shares[0]!.job.task
-    const byTask = groupByTask(shares)
+    const byTask = groupBy(shares, ({ job }) => job.task)
     try {
-      const groups = [...byTask].map(([task, parts]) => ({ task: task.number, rows: joinShares(parts) }))
-      const widths = [...byTask.keys()].map(({ outputs }) => outputs)
-      const outputs = await model.forward(groups, widths)
+      const groups = [...byTask].map(([task, parts]) => ({
+        task: task.number,
+        rows: joinRows(parts.map(({ job, begin, end }) => sliceRows(job.rows, begin, end))),
+      }))
+      const outputs = await model.forward(groups)
       for (const [g, parts] of [...byTask.values()].entries()) {
         let row = 0
         for (const { job, begin, end } of parts) job.outputs.push(...outputs[g]!.slice(row, (row += end - begin)))
@@ -116,29 +117,4 @@ export class Batcher {
       else this.#waiting.push(job)
     }
   }
-}
-
-function groupByTask(shares: readonly Share[]): Map<ResidentTask, Share[]> {
-  const groups = new Map<ResidentTask, Share[]>()
-  for (const share of shares) {
-    const group = groups.get(share.job.task)
-    if (group) group.push(share)
-    else groups.set(share.job.task, [share])
-  }
-  return groups
-}
-
-/** The rows of these parts one after the other. */
-function joinShares(shares: readonly Share[]): PackedRows {
-  const rows = (pick: (rows: PackedRows) => Int32Array) =>
-    shares.flatMap(({ job, begin, end }) =>
-      Array.from({ length: end - begin }, (_, i) =>
-        pick(job.rows).subarray(job.rows.cu[begin + i]!, job.rows.cu[begin + i + 1]!),
-      ),
-    )
-  const typed = shares.some(({ job }) => job.rows.types)
-  return packBatch(
-    rows(({ ids }) => ids),
-    typed ? rows(({ ids, types }) => types ?? new Int32Array(ids.length)) : undefined,
-  )
 }

@@ -11,7 +11,12 @@ import {
 } from '../data/example.js'
 import { ExampleMaker } from '../data/readers/columns.js'
 import { objectRow } from '../data/readers/json_lines.js'
-import { taskFamily, type EncodedExample, type Prediction as TaskPrediction } from '../data/tasks/index.js'
+import {
+  taskFamily,
+  type EncodedExample,
+  type ExampleOutputs,
+  type Prediction as TaskPrediction,
+} from '../data/tasks/index.js'
 import { DeviceError, OptionError } from '../errors.js'
 import type { TaskKind } from '../kinds.js'
 import { checkKeys, checkNumber, hint, show, wrongOption } from '../options.js'
@@ -22,6 +27,7 @@ import type { Warning } from '../train/progress.js'
 import { blameFile } from '../train/run.js'
 import { resolveTrainerOptions } from '../train/trainer_options.js'
 import { Batcher, type ResidentTask } from './batcher.js'
+import { groupBy } from './group_by.js'
 import { modelShape, SharedModel } from './shared_model.js'
 
 /** What is to be judged, and by which run. */
@@ -61,10 +67,12 @@ export interface PredictorMemory {
 interface AskedExample {
   readonly run: Resident
   readonly example: Example
+  /** Of its input in the call. */
+  readonly index: number
 }
 
 /** A run that is in memory. */
-interface Resident extends Pick<ReadRun, 'record' | 'task' | 'backbone' | 'warnings'>, ResidentTask {
+interface Resident extends Pick<ReadRun, 'record' | 'task' | 'warnings'>, ResidentTask {
   readonly name: string
   /** Of its own tensors. */
   readonly bytes: number
@@ -84,7 +92,6 @@ export class Predictor {
   #backbone: Backbone | undefined
   /** By what tasks must have in common. */
   readonly #models = new Map<string, SharedModel>()
-  readonly #calls = new Set<Promise<unknown>>()
   /** Settles, and never rejects, with the last `add` or `remove` so far. */
   #changing: Promise<unknown> = Promise.resolve()
   #disposed: Promise<void> | undefined
@@ -151,12 +158,10 @@ export class Predictor {
     this.#backbone = run.backbone
     const model = await blameRecord(folder, () => this.#modelFor(run))
     const before = model.memory().tasks
-    const { outputs } = run.task
-    const number = await blameFile(run.file, () => model.add(outputs, run.tensors))
+    const number = await blameFile(run.file, () => model.add(run.task.outputs, run.tensors))
     const bytes = model.memory().tasks - before
     const { record, task, warnings } = run
-    const resident = { name, record, task, warnings, backbone: run.backbone, model, number, outputs, bytes }
-    this.#runs.set(name, { ...resident, calls: new Set() })
+    this.#runs.set(name, { name, record, task, warnings, model, number, bytes, calls: new Set() })
     return name
   }
 
@@ -226,35 +231,36 @@ export class Predictor {
     const { places = inputs.map((_, i) => ({ row: i + 1 })) } = options
     if (!Array.isArray(places) || places.length !== inputs.length)
       throw wrongOption('places', `a list as long as that of the inputs, ${inputs.length}`, places)
-    const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, (places as Place[])[i]!))
-    const runs = new Set(asked.map(({ run }) => run))
-    const judged = this.#judge(asked, runs)
-    const waited = [this.#calls, ...[...runs].map(({ calls }) => calls)]
-    for (const calls of waited) calls.add(judged)
+    const asked = inputs.map((input: string | PredictInput, i) => this.#readInput(input, (places as Place[])[i]!, i))
+    const results = new Array<Prediction>(asked.length)
+    const judged = [...groupBy(asked, (each) => each.run)].map(([run, group]) => this.#judge(run, group, results))
+    // All of them to their end: what is wrong with one task's rows must not leave another's behind.
+    for (const end of await Promise.allSettled(judged)) if (end.status === 'rejected') throw end.reason
+    return results
+  }
+
+  /** Judges rows of one run, which must not go meanwhile, and puts each answer into its place. */
+  async #judge(run: Resident, asked: readonly AskedExample[], results: Prediction[]): Promise<void> {
+    const judged = this.#forward(run, asked)
+    run.calls.add(judged)
     try {
-      return await judged
+      for (const [k, example] of (await judged).entries())
+        results[asked[k]!.index] = {
+          task: run.name,
+          ...run.task.predict(example),
+          ...(isCut(example) && { truncated: true }),
+        }
     } finally {
-      for (const calls of waited) calls.delete(judged)
+      run.calls.delete(judged)
     }
   }
 
-  async #judge(asked: readonly AskedExample[], runs: ReadonlySet<Resident>): Promise<Prediction[]> {
-    const results = new Array<Prediction>(asked.length)
-    const judge = async (run: Resident): Promise<void> => {
-      const chosen = asked.flatMap((each, i) => (each.run === run ? [i] : []))
-      const tokenizer = await run.backbone.tokenizer()
-      const examples = chosen.map((i) => asked[i]!.example)
-      const encoded = await encodeExamples(examples, run.task, tokenizer, run.record.options.maxLength)
-      const outputs = await this.#batcher.forward(run, fitRowsToModel(encoded, run.backbone))
-      for (const [k, example] of outputsByExample(encoded, outputs).entries()) {
-        const { name: task } = run
-        results[chosen[k]!] = { task, ...run.task.predict(example), ...(isCut(example) && { truncated: true }) }
-      }
-    }
-    // All of them to their end: while one waits for a batch, its run must not go.
-    const ends = await Promise.allSettled([...runs].map(judge))
-    for (const end of ends) if (end.status === 'rejected') throw end.reason
-    return results
+  async #forward(run: Resident, asked: readonly AskedExample[]): Promise<ExampleOutputs[]> {
+    const backbone = this.#backbone!
+    const { maxLength } = run.record.options
+    const examples = asked.map(({ example }) => example)
+    const encoded = await encodeExamples(examples, run.task, await backbone.tokenizer(), maxLength)
+    return outputsByExample(encoded, await this.#batcher.forward(run, fitRowsToModel(encoded, backbone)))
   }
 
   /** Lets the calls before it finish, then frees native memory. May be called again. */
@@ -263,7 +269,8 @@ export class Predictor {
   }
 
   async #dispose(): Promise<void> {
-    await Promise.allSettled([this.#changing, ...this.#calls])
+    const calls = [...this.#runs.values()].flatMap((run) => [...run.calls])
+    await Promise.allSettled([this.#changing, ...calls])
     for (const model of this.#models.values()) await model.dispose()
   }
 
@@ -275,7 +282,7 @@ export class Predictor {
     return this.dispose()
   }
 
-  #readInput(input: string | PredictInput, place: Place): AskedExample {
+  #readInput(input: string | PredictInput, place: Place, index: number): AskedExample {
     const { task: name = this.#onlyTask(), ...values } =
       typeof input === 'string' ? { text: input, task: undefined } : (objectRow(input, place).values as PredictInput)
     const run = this.#run(name, place)
@@ -285,7 +292,7 @@ export class Predictor {
     const given = split ? { tokens: values.text.split(/\s+/).filter((word) => word !== '') } : values
     const example = new ExampleMaker(fields, {}, false).make(objectRow(given, place))
     checkPairs([example], record.options.pair, `the data that "${name}" was trained on`)
-    return { run, example }
+    return { run, example, index }
   }
 
   #run(name: string, place?: Place): Resident {

@@ -1,12 +1,12 @@
 import { seedWords } from '../adapters/init.js'
 import type { Backbone } from '../backbone/backbone.js'
-import type { PackedRows } from '../data/pack.js'
+import { joinRows, unpackRows, type PackedRows } from '../data/pack.js'
 import { OptionError } from '../errors.js'
 import { heads } from '../heads/index.js'
 import type { Node, Value } from '../ir/graph.js'
 import { layOutParameters, type ParameterLayout } from '../plan/layout.js'
 import { weightUses, type WeightUse } from '../plan/plan.js'
-import type { NativeBatch, NativeMemory } from '../runtime/native-types.js'
+import type { NativeMemory } from '../runtime/native-types.js'
 import { Session } from '../runtime/session.js'
 import { encoderLimits, type EncoderLimits } from '../train/batch.js'
 import { compileShared, type CompiledShared } from '../train/compile.js'
@@ -38,6 +38,8 @@ export class SharedModel {
   readonly #session: Session
   readonly #parameters: readonly Value[]
   readonly #uses: readonly WeightUse[]
+  /** Width of the head of each task, by its number. */
+  readonly #widths = new Map<number, number>()
 
   private constructor(session: Session, model: ResolvedModel, compiled: CompiledShared, limits: EncoderLimits) {
     this.limits = limits
@@ -72,7 +74,7 @@ export class SharedModel {
    * @throws {OptionError} ERR_OPTION for a tensor that is missing, of another size or not known, or values that are not
    * finite; {DeviceError} ERR_MEMORY
    */
-  add(outputs: number, tensors: ReadonlyMap<string, Pick<Tensor, 'data'> & Partial<Tensor>>): Promise<number> {
+  async add(outputs: number, tensors: ReadonlyMap<string, Pick<Tensor, 'data'> & Partial<Tensor>>): Promise<number> {
     const values = this.#parameters.map((value) =>
       isHead(value) ? { ...value, shape: [outputs, ...value.shape.slice(1)] } : value,
     )
@@ -83,7 +85,9 @@ export class SharedModel {
     }
     const flat = new Float32Array(layout.size)
     packTensors(flat, layout.trained, tensors)
-    return this.#session.addTask(this.#uses.map((use) => contentOf(use, flat, layout, outputs)))
+    const task = await this.#session.addTask(this.#uses.map((use) => contentOf(use, flat, layout, outputs)))
+    this.#widths.set(task, outputs)
+    return task
   }
 
   /** Frees a task, behind the batches before it. */
@@ -94,19 +98,18 @@ export class SharedModel {
   /**
    * One array a row, in the order of the groups: [outputs of its task's head], or [length · outputs].
    * @param groups each of another task; one alone unless the model `mixes`
-   * @param outputs width of each group's head
    */
-  async forward(groups: readonly TaskRows[], outputs: readonly number[]): Promise<Float32Array[][]> {
-    const batch = joinGroups(groups)
-    const [logits] = (await this.#session.run('forward', [batch])).outputs
-    let row = 0
-    return groups.map(({ rows }, g) =>
-      Array.from({ length: rows.cu.length - 1 }, () => {
-        const [begin, end] = this.#perToken ? [batch.cu[row]!, batch.cu[row + 1]!] : [row, row + 1]
-        row += 1
-        return cutColumns(logits!, begin, end, this.#outputs, outputs[g]!)
-      }),
-    )
+  async forward(groups: readonly TaskRows[]): Promise<Float32Array[][]> {
+    const batch = joinRows(groups.map(({ rows }) => rows))
+    let end = 0
+    const taskEnds = Int32Array.from(groups, ({ rows }) => (end += rows.cu.length - 1))
+    const tasks = Int32Array.from(groups, ({ task }) => task)
+    const [logits] = (await this.#session.run('forward', [{ ...batch, tasks, taskEnds }])).outputs
+    const all = unpackRows(logits!, batch.cu, this.#outputs, this.#perToken)
+    return groups.map(({ task, rows }, g) => {
+      const own = all.slice(taskEnds[g]! - (rows.cu.length - 1), taskEnds[g])
+      return own.map((row) => firstColumns(row, this.#outputs, this.#widths.get(task)!))
+    })
   }
 
   memory(): NativeMemory {
@@ -153,27 +156,10 @@ function contentOf({ key, form, value }: WeightUse, flat: Float32Array, layout: 
   return { key, form, value: { ...value, parts } }
 }
 
-function joinGroups(groups: readonly TaskRows[]): NativeBatch {
-  const sum = (count: (rows: PackedRows) => number) => groups.reduce((total, { rows }) => total + count(rows), 0)
-  const ids = new Int32Array(sum((rows) => rows.ids.length))
-  const types = groups.some(({ rows }) => rows.types) ? new Int32Array(ids.length) : undefined
-  const cu = new Int32Array(sum((rows) => rows.cu.length - 1) + 1)
-  const taskEnds = new Int32Array(groups.length)
-  let [token, row] = [0, 0]
-  for (const [g, { rows }] of groups.entries()) {
-    ids.set(rows.ids, token)
-    if (rows.types) types?.set(rows.types, token)
-    for (const end of rows.cu.subarray(1)) cu[++row] = token + end
-    token += rows.ids.length
-    taskEnds[g] = row
-  }
-  return { ids, cu, ...(types && { types }), tasks: Int32Array.from(groups, ({ task }) => task), taskEnds }
-}
-
-/** Rows `begin` to `end` of a matrix of `width` columns, the first `columns` of them. */
-function cutColumns(matrix: Float32Array, begin: number, end: number, width: number, columns: number): Float32Array {
-  const cut = new Float32Array((end - begin) * columns)
-  for (let row = begin; row < end; row++)
-    cut.set(matrix.subarray(row * width, row * width + columns), (row - begin) * columns)
+/** Of a matrix of `width` columns the first ones. */
+function firstColumns(matrix: Float32Array, width: number, columns: number): Float32Array {
+  const rows = matrix.length / width
+  const cut = new Float32Array(rows * columns)
+  for (let row = 0; row < rows; row++) cut.set(matrix.subarray(row * width, row * width + columns), row * columns)
   return cut
 }

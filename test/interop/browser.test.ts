@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { exportRun, loadBackbone, Predictor } from '../../lib/index.js'
 import { makeRun } from '../support/exported.js'
-import { roomyBackbone, temporaryFolder, tinyTokenizer, writeFiles } from '../support/folder.js'
+import { temporaryFolder, wholeBackbone } from '../support/folder.js'
 import { largestGap, runLogits } from '../support/hf_model.js'
 import { serialTestUnless } from '../support/unless.js'
 import { chromium, runInPage } from './page.js'
@@ -22,10 +22,7 @@ const missing =
 
 async function prepare(t: ExecutionContext) {
   const folder = await temporaryFolder(t)
-  const source = await roomyBackbone(join(folder, 'backbone'))
-  const decoder = { type: 'WordPiece', prefix: '##', cleanup: true }
-  const whole = { version: '1.0', truncation: null, padding: null, ...tinyTokenizer, decoder }
-  await writeFiles(source, { 'tokenizer.json': JSON.stringify(whole) })
+  const source = await wholeBackbone(join(folder, 'backbone'))
   const backbone = await loadBackbone(source, { verify: false })
   const run = await makeRun(join(folder, 'run'), backbone)
   return { folder, backbone, run }

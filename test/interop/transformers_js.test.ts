@@ -11,7 +11,7 @@ import { exportRun } from '../../lib/export/export.js'
 import { Predictor } from '../../lib/predict/predictor.js'
 import type { TaskKind } from '../../lib/kinds.js'
 import { makeRun, madeTasks } from '../support/exported.js'
-import { colourRows, roomyBackbone, temporaryFolder, tinyTokenizer, writeFiles } from '../support/folder.js'
+import { colourRows, temporaryFolder, wholeBackbone } from '../support/folder.js'
 import { serialTestUnless } from '../support/unless.js'
 
 const place = process.env['ONNX_ADAPTERS_TRANSFORMERS_JS'] ?? ''
@@ -40,11 +40,7 @@ async function loadPipeline(task: string, folder: string): Promise<Pipeline> {
 
 async function prepare(t: ExecutionContext, kind: TaskKind) {
   const folder = await temporaryFolder(t)
-  const source = await roomyBackbone(join(folder, 'backbone'))
-  // Files of the tokenizers library say what they have not, too.
-  const decoder = { type: 'WordPiece', prefix: '##', cleanup: true }
-  const whole = { version: '1.0', truncation: null, padding: null, ...tinyTokenizer, decoder }
-  await writeFiles(source, { 'tokenizer.json': JSON.stringify(whole) })
+  const source = await wholeBackbone(join(folder, 'backbone'))
   const backbone = await loadBackbone(source, { verify: false })
   const run = await makeRun(join(folder, 'run'), backbone, { task: madeTasks[kind], pool: 'mean' })
   const output = join(folder, 'transformers.js')

@@ -1,7 +1,7 @@
 /** Rows of many tasks in one batch are judged as each task alone judges them. */
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { loadBackbone, OptionError, Trainer, type Backbone, type TrainerOptions } from '../../lib/index.js'
+import { loadBackbone, OptionError, type Backbone, type TrainerOptions } from '../../lib/index.js'
 import { packRows } from '../../lib/train/batch.js'
 import { modelShape, SharedModel } from '../../lib/predict/shared_model.js'
 import { resolveDevice } from '../../lib/runtime/device.js'
@@ -86,14 +86,11 @@ for (const [what, options, widths] of cases) {
       )
     const mixed = [groups, [...groups].reverse()]
     for (const order of shared.mixes ? mixed : groups.map((group) => [group])) {
-      const found = await shared.forward(
-        order,
-        order.map((group) => widths[group.task]!),
-      )
+      const found = await shared.forward(order)
       for (const [g, group] of order.entries()) t.true(close(found[g]!, expected[group.task]!), `task ${group.task}`)
     }
     if (!shared.mixes) {
-      const together = shared.forward(groups, widths)
+      const together = shared.forward(groups)
       await t.throwsAsync(together, { code: 'ERR_BATCH', message: /rows of 2 tasks, but embedding/ })
     }
     const differs = expected.length < 2 || !close(expected[0]!.slice(0, 1), expected[1]!.slice(0, 1))
@@ -102,13 +99,19 @@ for (const [what, options, widths] of cases) {
   })
 }
 
-test('a task that is removed gives its number to the next, and its memory back', async (t) => {
+/** A model without tasks, and tensors that one may have. */
+async function openEmpty(t: ExecutionContext) {
   const backbone = await openBackbone(t)
   const options: TrainerOptions = { backbone, task: { kind: 'classification', outputs: 2 }, adapter: { size: 4 } }
   const { isa } = resolveDevice('cpu')
   const shared = await SharedModel.create(backbone, resolveTrainerOptions(options), isa, 1)
-  const trainer = await Trainer.create({ ...options, threads: 1 })
-  const tensors = await trainer.tensors()
+  await using model = await TaskModel.create({ ...options, threads: 1 })
+  t.teardown(() => shared.dispose())
+  return { shared, tensors: await model.tensors() }
+}
+
+test('a task that is removed gives its number to the next, and its memory back', async (t) => {
+  const { shared, tensors } = await openEmpty(t)
   t.is(await shared.add(2, tensors), 0)
   const one = shared.memory().tasks
   t.true(one > 0)
@@ -117,48 +120,28 @@ test('a task that is removed gives its number to the next, and its memory back',
   await shared.remove(0)
   t.is(shared.memory().tasks, one)
   const rows = packRows(rowsOf(1, 2), shared.limits)
-  await t.throwsAsync(shared.forward([{ task: 0, rows }], [2]), { code: 'ERR_BATCH', message: /tasks\[0\] is 0/ })
+  await t.throwsAsync(shared.forward([{ task: 0, rows }]), { code: 'ERR_BATCH', message: /tasks\[0\] is 0/ })
   await t.throwsAsync(shared.remove(0), { code: 'ERR_OPTION' })
   t.is(await shared.add(2, tensors), 0)
-  await t.notThrowsAsync(shared.forward([{ task: 0, rows }], [2]))
-  await trainer.dispose()
-  await shared.dispose()
+  await t.notThrowsAsync(shared.forward([{ task: 0, rows }]))
 })
 
 test('tensors that are missing, wrong or unknown are refused by name', async (t) => {
-  const backbone = await openBackbone(t)
-  const options: TrainerOptions = { backbone, task: { kind: 'classification', outputs: 2 }, adapter: { size: 4 } }
-  const { isa } = resolveDevice('cpu')
-  const shared = await SharedModel.create(backbone, resolveTrainerOptions(options), isa, 1)
-  const trainer = await Trainer.create({ ...options, threads: 1 })
-  const tensors = await trainer.tensors()
+  const { shared, tensors } = await openEmpty(t)
   const name = 'layer.0.ffn.adapter.down.weight'
-  const changed = (change: (copy: typeof tensors) => void) => {
+  const tensor = tensors.get(name)!
+  const wrong: readonly (readonly [change: (copy: typeof tensors) => void, message: RegExp])[] = [
+    [(copy) => copy.delete(name), /down\.weight" is missing/],
+    [(copy) => copy.set(name, { shape: [1], data: new Float32Array(1) }), /must be \[4, /],
+    [(copy) => copy.set('layer.9.x', { shape: [1], data: new Float32Array(1) }), /no trained tensor "layer\.9\.x"/],
+    [(copy) => copy.set(name, { ...tensor, data: tensor.data.map(() => NaN) }), /finite/],
+  ]
+  for (const [change, message] of wrong) {
     const copy = new Map(tensors)
     change(copy)
-    return shared.add.bind(shared, 2, copy)
-  }
-  const wrong = [
-    [changed((copy) => copy.delete(name)), /down\.weight" is missing/],
-    [changed((copy) => copy.set(name, { shape: [1], data: new Float32Array(1) })), /must be \[4, /],
-    [
-      changed((copy) => copy.set('layer.9.x', { shape: [1], data: new Float32Array(1) })),
-      /no trained tensor "layer\.9\.x"/,
-    ],
-    [
-      changed((copy) =>
-        copy.set(name, { shape: tensors.get(name)!.shape, data: tensors.get(name)!.data.map(() => NaN) }),
-      ),
-      /finite/,
-    ],
-  ] as const
-  for (const [add, message] of wrong) {
-    const refused = () => t.throws(() => void add(), { instanceOf: OptionError, message })
-    refused()
+    await t.throwsAsync(shared.add(2, copy), { instanceOf: OptionError, message })
   }
   t.is(shared.memory().tasks, 0)
-  await trainer.dispose()
-  await shared.dispose()
 })
 
 test('tasks share a model where all but their tensors is alike', (t) => {

@@ -55,6 +55,15 @@ export async function tinyBackbone(folder: string): Promise<string> {
   return folder
 }
 
+/** `roomyBackbone` with a tokenizer's file that is whole, as other libraries want it: they say what they have not, too. */
+export async function wholeBackbone(folder: string): Promise<string> {
+  const decoder = { type: 'WordPiece', prefix: '##', cleanup: true }
+  const whole = { version: '1.0', truncation: null, padding: null, ...tinyTokenizer, decoder }
+  await roomyBackbone(folder)
+  await writeFiles(folder, { 'tokenizer.json': JSON.stringify(whole) })
+  return folder
+}
+
 /** Small too, but with 512 positions and a pooler: takes the commands that are meant for real models. */
 export async function roomyBackbone(folder: string): Promise<string> {
   await writeFiles(folder, { 'tokenizer.json': JSON.stringify(tinyTokenizer) })
