@@ -32,7 +32,11 @@ export function selectTrainable(
 ): Selection {
   const chosen = new Set(chooseFrozen(graph, trainable, adapterLayers))
   const replacement = new Map<Value, Value>()
-  for (const value of chosen) replacement.set(value, { ...value, storage: 'parameter' })
+  for (const value of chosen) {
+    // Layers that share a weight in the file are trained apart.
+    const { sharedWith: _, ...own } = value
+    replacement.set(value, { ...own, storage: 'parameter' })
+  }
   const selected = replaceInGraph(graph, replacement)
   const trained = valuesOf(selected, 'parameter').filter(
     (value) => value.parts !== undefined || isTrainedNew(value, trainable),

@@ -4,10 +4,12 @@ import test, { type ExecutionContext } from 'ava'
 import { loadBackbone, OptionError, type Backbone, type TrainerOptions } from '../../lib/index.js'
 import { packRows } from '../../lib/train/batch.js'
 import { modelShape, SharedModel } from '../../lib/predict/shared_model.js'
+import { writeModel } from '../../lib/onnx/write.js'
 import { resolveDevice } from '../../lib/runtime/device.js'
 import { TaskModel } from '../../lib/train/task_model.js'
 import { resolveTrainerOptions } from '../../lib/train/trainer_options.js'
 import { temporaryFolder, tinyBackbone } from '../support/folder.js'
+import { tinyBert } from '../support/onnx_models.js'
 
 type Options = Omit<TrainerOptions, 'backbone'>
 
@@ -109,6 +111,24 @@ async function openEmpty(t: ExecutionContext) {
   t.teardown(() => shared.dispose())
   return { shared, tensors: await model.tensors() }
 }
+
+test('layers that share weights in the file may have been trained apart', async (t) => {
+  const file = join(await temporaryFolder(t), 'model.onnx')
+  await writeModel(tinyBert({ shared: true }), file)
+  const backbone = await loadBackbone(file, { verify: false })
+  const options: Options = { task: { kind: 'classification', outputs: 2 }, trainable: 'all' }
+  const { isa } = resolveDevice('cpu')
+  const shared = await SharedModel.create(backbone, resolveTrainerOptions({ backbone, ...options }), isa, 1)
+  t.teardown(() => shared.dispose())
+  const alone = await openTask(backbone, options, 1)
+  const rows = { inputIds: [[1, 2, 3], [4]] }
+  const expected = await alone.forward(rows)
+  const task = await shared.add(2, await alone.tensors())
+  const [found] = await shared.forward([{ task, rows: packRows(rows, shared.limits) }])
+  await alone.dispose()
+  for (const [i, row] of found!.entries())
+    for (const [k, x] of row.entries()) t.true(Math.abs(x - expected[i]![k]!) < 1e-5)
+})
 
 test('a task that is removed gives its number to the next, and its memory back', async (t) => {
   const { shared, tensors } = await openEmpty(t)
